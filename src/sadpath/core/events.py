@@ -1,0 +1,210 @@
+"""What the journal is made of: connection events and exchanges, in order.
+
+Times are seconds of the case's clock. Exchange and connection numbers count per session, from 1. Credentials never
+appear: they are shown as a short stable digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "ArmedFault",
+    "ConnectionEvent",
+    "Effect",
+    "Ended",
+    "Event",
+    "ExchangeEvent",
+    "FiredFault",
+    "Journal",
+    "Party",
+    "credential_digest",
+]
+
+Party = Literal["client", "server"]
+How = Literal["complete", "fin", "rst", "open"]
+"""How an exchange ended: ``complete`` (all promised bytes were sent, the connection lives on), ``fin`` or ``rst``
+(the connection ended with it), ``open`` (it has not ended yet)."""
+
+
+def credential_digest(secret: str) -> str:
+    """Return a short stable stand-in for a credential, safe to show."""
+    return "#" + hashlib.blake2b(secret.encode(), digest_size=4).hexdigest()
+
+
+@dataclass(slots=True)
+class ConnectionEvent:
+    """Something that happened to a connection rather than to an exchange."""
+
+    connection: int
+    what: Literal["opened", "handshake", "fin", "rst"]
+    by: Party
+    t: float
+    fault: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the event as the journal shows it."""
+        return {
+            "event": "connection",
+            "connection": self.connection,
+            "what": self.what,
+            "by": self.by,
+            "t": _time(self.t),
+            "fault": self.fault,
+        }
+
+
+@dataclass(slots=True)
+class ArmedFault:
+    """A fault that the plan chose for this exchange."""
+
+    name: str
+    alias: str | None = None
+    settings: Any = None
+
+
+@dataclass(slots=True)
+class FiredFault:
+    """A fault that took effect, at which phase and, in the body, at which byte."""
+
+    name: str
+    phase: str
+    byte: int | None = None
+    alias: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fault as the journal shows it."""
+        return {"name": self.name, "as": self.alias, "phase": self.phase, "byte": self.byte}
+
+
+@dataclass(slots=True)
+class Effect:
+    """Whether the backend changed its state for this exchange, and the change's id."""
+
+    committed: bool = False
+    id: str | None = None
+
+
+@dataclass(slots=True)
+class Ended:
+    """How an exchange ended, and by whom."""
+
+    how: How = "open"
+    by: Party | None = None
+
+
+@dataclass(slots=True)
+class ExchangeEvent:
+    """One request and what came back, as the server saw it."""
+
+    session: str
+    connection: int
+    exchange: int
+    method: str
+    path: str
+    query: str = ""
+    operation: str | None = None
+    role: str | None = None
+    request_headers: list[tuple[str, str]] = field(default_factory=list)
+    response_headers: list[tuple[str, str]] = field(default_factory=list)
+    call: str | None = None
+    token_generation: int | None = None
+    refresh_generation: int | None = None
+    issued_generation: int | None = None
+    idempotency_key: str | None = None
+    body_digest: str | None = None
+    rule: int | None = None
+    armed: list[ArmedFault] = field(default_factory=list)
+    fired: list[FiredFault] = field(default_factory=list)
+    effect: Effect = field(default_factory=Effect)
+    status: int | None = None
+    response_body: bytes = b""
+    bytes_sent: int = 0
+    ended: Ended = field(default_factory=Ended)
+    t_arrived: float = 0.0
+    t_first_byte: float | None = None
+    t_last_byte: float | None = None
+    t_ended: float | None = None
+
+    def fired_names(self) -> list[str]:
+        """Return the names of the faults that took effect."""
+        return [fault.name for fault in self.fired]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the exchange as the journal shows it; the response's body is left out."""
+        return {
+            "event": "exchange",
+            "session": self.session,
+            "connection": self.connection,
+            "exchange": self.exchange,
+            "operation": self.operation,
+            "role": self.role,
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "request_headers": [list(pair) for pair in self.request_headers],
+            "response_headers": [list(pair) for pair in self.response_headers],
+            "call": self.call,
+            "token_generation": self.token_generation,
+            "refresh_generation": self.refresh_generation,
+            "issued_generation": self.issued_generation,
+            "idempotency_key": self.idempotency_key,
+            "body_digest": self.body_digest,
+            "fault": {
+                "armed": [fault.name for fault in self.armed],
+                "fired": [fault.to_json() for fault in self.fired],
+            },
+            "effect": {"committed": self.effect.committed, "id": self.effect.id},
+            "status": self.status,
+            "bytes_sent": self.bytes_sent,
+            "ended": {"how": self.ended.how, "by": self.ended.by},
+            "t_arrived": _time(self.t_arrived),
+            "t_first_byte": _time(self.t_first_byte),
+            "t_last_byte": _time(self.t_last_byte),
+            "t_ended": _time(self.t_ended),
+        }
+
+
+Event = ConnectionEvent | ExchangeEvent
+
+
+class Journal:
+    """The ordered events of one session, bounded: beyond ``limit`` the oldest go, and ``dropped`` counts them."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self.limit = limit
+        self.events: list[Event] = []
+        self.dropped = 0
+
+    def add(self, event: Event) -> None:
+        """Append an event; an exchange is added when it arrives and goes on being filled in."""
+        self.events.append(event)
+        if len(self.events) > self.limit:
+            surplus = len(self.events) - self.limit
+            del self.events[:surplus]
+            self.dropped += surplus
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.events.clear()
+        self.dropped = 0
+
+    @property
+    def exchanges(self) -> list[ExchangeEvent]:
+        """The exchanges, in order of arrival."""
+        return [event for event in self.events if isinstance(event, ExchangeEvent)]
+
+    @property
+    def connections(self) -> list[ConnectionEvent]:
+        """The connection events, in order."""
+        return [event for event in self.events if isinstance(event, ConnectionEvent)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the whole journal."""
+        return {"events": [event.to_json() for event in self.events], "dropped": self.dropped}
+
+
+def _time(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)

@@ -1,0 +1,1 @@
+"""How a client under test is driven: in process now; by exec, stdio and http in the same messages."""

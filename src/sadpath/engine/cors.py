@@ -1,0 +1,57 @@
+"""Cross-origin requests from pages on loopback origins: allowed, on injected faults too.
+
+A preflight is answered before the plan is asked, so it never uses up a step.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from sadpath.faults.base import Answer
+
+__all__ = ["cors_headers", "is_loopback", "preflight"]
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(headers: Headers) -> bytes | None:
+    origin = next((value for name, value in headers if name == b"origin"), None)
+    if origin is None:
+        return None
+    host = urlsplit(origin.decode("latin-1")).hostname
+    return origin if host is not None and is_loopback(host) else None
+
+
+def cors_headers(headers: Headers) -> Headers:
+    """Return the headers that let a page on a loopback origin read the answer."""
+    origin = _origin(headers)
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", b"*, etag, retry-after, www-authenticate, location"),
+        (b"vary", b"origin"),
+    ]
+
+
+def preflight(method: str, headers: Headers) -> Answer | None:
+    """Return the answer to a preflight from a loopback origin, None for any other request."""
+    asked = next((value for name, value in headers if name == b"access-control-request-method"), None)
+    if method != "OPTIONS" or asked is None or _origin(headers) is None:
+        return None
+    wanted = next((value for name, value in headers if name == b"access-control-request-headers"), b"*")
+    allow = [(b"access-control-allow-methods", asked), (b"access-control-allow-headers", wanted)]
+    return Answer(204, [*allow, (b"access-control-max-age", b"600")])

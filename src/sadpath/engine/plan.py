@@ -1,0 +1,85 @@
+"""Which fault meets which exchange: the scenario's rules with their counters.
+
+A plan's cursor moves only when its rule decides. A ``chance`` rule counts every exchange that it matches, also a miss,
+and its draw is keyed by seed, session, rule and that count; so the sequence a rule injects depends on nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+from sadpath.core.chance import Key, draw
+from sadpath.scenario.model import Match, Rule, Step
+
+__all__ = ["Decision", "Plan", "matches"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a rule decided: its index, its n-th match (from 0), and the faults (none: pass)."""
+
+    rule: int
+    n: int
+    step: Step
+
+
+class Plan:
+    """The rules of one session at work. Deciding is atomic: nothing in it waits."""
+
+    def __init__(self, rules: tuple[Rule, ...], key: tuple[Key, ...]) -> None:
+        self._rules = rules
+        self._key = key
+        self._matched = [0] * len(rules)
+        self._cursor = [0] * len(rules)
+
+    def key_of(self, decision: Decision) -> tuple[Key, ...]:
+        """Return the key from which everything that this decision leaves to chance is drawn."""
+        return (*self._key, "rule", decision.rule, decision.n)
+
+    def decide(self, *, operation: str | None, role: str | None, method: str, path: str) -> Decision | None:
+        """Return the decision of the first rule that matches and decides, or None."""
+        for index, rule in enumerate(self._rules):
+            if rule.on.connection or not matches(rule.on, operation, role, method, path):
+                continue
+            n = self._matched[index]
+            self._matched[index] += 1
+            if rule.chance is not None and draw(*self._key, "rule", index, n) >= rule.chance:
+                continue
+            cursor = self._cursor[index]
+            self._cursor[index] += 1
+            return Decision(index, n, _step(rule, cursor))
+        return None
+
+    def used(self) -> list[int]:
+        """Return how often each rule has decided."""
+        return list(self._cursor)
+
+
+def _step(rule: Rule, cursor: int) -> Step:
+    if rule.plan is None:
+        return rule.fault or ()
+    if cursor < len(rule.plan):
+        return rule.plan[cursor]
+    if rule.then == "repeat":
+        return rule.plan[cursor % len(rule.plan)]
+    return rule.plan[-1] if rule.then == "last" else ()
+
+
+def matches(on: Match, operation: str | None, role: str | None, method: str, path: str) -> bool:
+    """Tell whether an exchange is one that ``on`` speaks of."""
+    if on.operation is not None and on.operation != operation:
+        return False
+    if on.role is not None and on.role != role:
+        return False
+    if on.method is not None and on.method.upper() != method:
+        return False
+    return on.path is None or _glob(on.path).fullmatch(path) is not None
+
+
+@functools.lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Compile a path pattern: ``*`` stands for one segment or a part of it, ``**`` for anything."""
+    parts = re.split(r"(\*\*|\*)", pattern)
+    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts))

@@ -1,0 +1,137 @@
+"""One session: everything that is isolated from every other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sadpath.core.chance import Key
+from sadpath.core.clock import Clock, OffsetClock
+from sadpath.core.events import ExchangeEvent, Journal
+from sadpath.engine.plan import Plan
+from sadpath.engine.tokens import TokenLedger
+from sadpath.scenario.model import Rule, Scenario
+
+if TYPE_CHECKING:
+    from sadpath.engine.wire import Wire
+
+__all__ = ["Seam", "Session"]
+
+
+@dataclass(slots=True)
+class Seam:
+    """What the backend finds in ``scope["state"]["sadpath"]``: all it may know of being hosted."""
+
+    session: str
+    seed: int
+    clock: Clock
+    data: str | None = None
+    effects: list[str] = field(default_factory=list)
+
+    def effect(self, effect_id: str) -> None:
+        """Take note of a state change that the backend has committed for this exchange."""
+        self.effects.append(effect_id)
+
+
+class Session:
+    """The isolation key: scenario, counters, chance, data, tokens, clock, journal, connections."""
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the word that the control API uses
+        *,
+        ordinal: int,
+        clock: Clock,
+        name: str | None = None,
+        seed: int = 0,
+        journal_limit: int = 10_000,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.ordinal = ordinal
+        self.session_seed = seed
+        self.clock = OffsetClock(clock)
+        self.journal = Journal(journal_limit)
+        self.tokens = TokenLedger()
+        self.scenario_name: str | None = None
+        self.scenario: Scenario | None = None
+        self.data: str | None = None
+        self.latency = 0.0
+        self.healed = False
+        self.ended = asyncio.Event()
+        self.wires: dict[Wire, int] = {}
+        self.watchers: list[Callable[[ExchangeEvent], None]] = []
+        self._connections = 0
+        self._exchanges = 0
+        self.plan = Plan((), self.key())
+
+    @property
+    def seed(self) -> int:
+        """The seed in force: the scenario's own beats the session's."""
+        scenario_seed = self.scenario.seed if self.scenario is not None else None
+        return self.session_seed if scenario_seed is None else scenario_seed
+
+    def key(self) -> tuple[Key, ...]:
+        """Return the start of every draw's key: the seed, and the session's name, else its ordinal."""
+        return (self.seed, self.name if self.name is not None else self.ordinal)
+
+    def set_scenario(self, name: str | None, scenario: Scenario | None) -> None:
+        """Put a scenario in force from the next exchange on; counters start anew."""
+        self.scenario_name = name
+        self.scenario = scenario
+        self.healed = False
+        if scenario is not None:
+            if scenario.given.data is not None:
+                self.data = scenario.given.data.fixture
+            self.latency = scenario.given.network.latency
+        else:
+            self.latency = 0.0
+        self.set_rules(scenario.faults if scenario is not None else ())
+
+    def set_rules(self, rules: tuple[Rule, ...]) -> None:
+        """Replace the rules alone; counters start anew."""
+        self.plan = Plan(rules, self.key())
+
+    def heal(self) -> None:
+        """Stop every fault."""
+        self.healed = True
+        self.set_rules(())
+
+    def seam(self) -> Seam:
+        """Return a fresh seam for one exchange."""
+        return Seam(self.id, self.seed, self.clock, self.data)
+
+    def next_exchange(self) -> int:
+        """Number the next exchange."""
+        self._exchanges += 1
+        return self._exchanges
+
+    def connection(self, wire: Wire) -> int:
+        """Return the number of a connection within this session, and its ``opened`` event the first time."""
+        number = self.wires.get(wire)
+        if number is None:
+            self._connections += 1
+            number = self.wires[wire] = self._connections
+            wire.join(self, number)
+        return number
+
+    def notify(self, event: ExchangeEvent) -> None:
+        """Tell the watchers that an exchange has ended."""
+        for watcher in list(self.watchers):
+            watcher(event)
+
+    def reset(self) -> None:
+        """Forget data, tokens, counters, clock and journal; the scenario stays in force from its start."""
+        self.clock.reset()
+        self.journal.clear()
+        self.tokens = TokenLedger()
+        self._exchanges = 0
+        self.set_scenario(self.scenario_name, self.scenario)
+
+    def end(self) -> None:
+        """End the session: stalled exchanges let go, and its connections close."""
+        self.ended.set()
+        for wire in list(self.wires):
+            wire.abort()

@@ -1,0 +1,171 @@
+"""What a fault can do to an exchange: three hooks, and what the engine offers them.
+
+    request     on_request     the backend has not run; a fault may answer in its place, wait, or end the connection
+    response    on_response    the backend has run (or was replaced); its answer may be changed, held back or dropped
+    delivery    on_delivery    how the answer's bytes leave: where they pause, where they stop, and how
+
+Each hook does nothing by default, so a fault implements only the phases it is about. A fault reports that it took
+effect with ``exchange.fire``; one that did not is armed but not fired, and a case whose fault never fired proves
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.vocabulary import FaultSettings, Phase
+
+__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Interruption"]
+
+At = Literal["request", "response", "head", "body"]
+"""Where a fault that ends or holds an exchange acts."""
+
+Ending = Literal["close", "reset", "stall"]
+"""How a connection ends: FIN, RST, or not at all."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole HTTP response; header names are lower case, as ASGI wants them."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return a header's first value."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def set_header(self, name: bytes, value: bytes | None) -> None:
+        """Replace a header, or remove it where ``value`` is None."""
+        self.headers = [(key, item) for key, item in self.headers if key != name]
+        if value is not None:
+            self.headers.append((name, value))
+
+    def set_body(self, body: bytes, content_type: str | None = None) -> None:
+        """Replace the body and keep the framing honest."""
+        self.body = body
+        self.set_header(b"transfer-encoding", None)
+        self.set_header(b"content-length", str(len(body)).encode())
+        if content_type is not None:
+            self.set_header(b"content-type", content_type.encode())
+
+
+class Exchange(Protocol):
+    """What the engine offers a fault."""
+
+    @property
+    def event(self) -> ExchangeEvent:
+        """The journal's entry, being filled in."""
+        ...
+
+    @property
+    def answer(self) -> Answer | None:
+        """The response as it stands: None until the backend ran or a fault answered."""
+        ...
+
+    @answer.setter
+    def answer(self, value: Answer) -> None: ...
+
+    @property
+    def hooks(self) -> Hooks | None:
+        """The backend's own hooks, if it has any."""
+        ...
+
+    def fire(self, fault: Fault, phase: Phase, byte: int | None = None) -> None:
+        """Say in the journal that the fault took effect."""
+        ...
+
+    def draw(self, *key: str | int) -> float:
+        """Return a number in [0, 1) that depends on seed, session, rule, match and ``key`` alone."""
+        ...
+
+    def wall(self) -> float:
+        """Return Unix seconds on the session's clock."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Hold the exchange; ends it where the client leaves meanwhile."""
+        ...
+
+    async def end(self, how: Ending) -> None:
+        """End the exchange; does not return."""
+        ...
+
+    def fixture(self, name: str) -> tuple[bytes, str]:
+        """Return the bytes and content type of a payload in ``fixtures/``.
+
+        Raises:
+            AuthorError: for an unknown name.
+        """
+        ...
+
+
+class Hooks(Protocol):
+    """What a backend may offer so that auth faults act on its own truth."""
+
+    def reset(self, session: str) -> None:
+        """Forget the session's state."""
+        ...
+
+    def expire(self, session: str, kind: Literal["access", "refresh"]) -> None:
+        """Let the tokens issued so far count as expired."""
+        ...
+
+    def revoke(self, session: str, kind: Literal["access", "refresh", "all"]) -> None:
+        """Let the tokens issued so far count as revoked."""
+        ...
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Something that happens once ``after`` bytes of the body were sent (0: once the head was)."""
+
+    after: int
+    act: Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How the answer's bytes leave.
+
+    ``pieces`` may split the body and pace it: it returns pairs of a wait in seconds and the bytes sent after it.
+    """
+
+    interruptions: list[Interruption] = field(default_factory=list)
+    pieces: Callable[[bytes], list[tuple[float, bytes]]] | None = None
+
+    def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
+        """Add an interruption; those at the same byte keep their order."""
+        self.interruptions.append(Interruption(after, act))
+        self.interruptions.sort(key=lambda item: item.after)
+
+
+class Fault(FaultSettings):
+    """Base of all faults: settings plus the hooks that act."""
+
+    async def on_request(self, exchange: Exchange) -> None:
+        """Act before the backend runs; the request has been read."""
+
+    async def on_response(self, exchange: Exchange) -> None:
+        """Act once the backend has run, before a byte is sent."""
+
+    def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:
+        """Change how the answer's bytes leave."""
+
+    def answers(self) -> bool:
+        """Tell whether the fault answers in the backend's place (its effect is then not committed)."""
+        return False
+
+
+def problem(status: int, title: str, **members: Any) -> Answer:
+    """Return an ``application/problem+json`` answer (RFC 9457) that also carries ``message``."""
+    import json
+
+    body = {"type": "about:blank", "title": title, "status": status, "message": title, **members}
+    answer = Answer(status)
+    answer.set_body(json.dumps(body).encode(), "application/problem+json")
+    return answer
