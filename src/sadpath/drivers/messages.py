@@ -132,6 +132,7 @@ class Run(_Message):
     id: str
     case: str
     base_url: str
+    continues: bool = False
     other_origin: str | None = None
     tls_ca: str | None = None
     deadline_ms: float

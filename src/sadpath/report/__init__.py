@@ -1,0 +1,1 @@
+"""What a verdict looks like: rendered from the results model alone."""

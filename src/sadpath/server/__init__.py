@@ -1,0 +1,1 @@
+"""Sessions, control API and the uvicorn runner."""

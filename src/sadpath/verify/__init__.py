@@ -1,0 +1,1 @@
+"""Contracts, traces, clauses, campaigns: everything that turns a run into a verdict."""

@@ -1,0 +1,110 @@
+"""What a clause is, the registry of all of them, and how one is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sadpath.core.errors import UsageError
+from sadpath.core.names import nearest
+from sadpath.verify.trace import Trace
+
+__all__ = ["Clause", "Finding", "Judgement", "all_clauses", "clause", "judge", "register"]
+
+Level = Literal["must", "should", "policy"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One way in which a client broke a clause in one case."""
+
+    sentence: str
+    exchanges: tuple[int, ...] = ()
+    call: str | None = None
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A rule about a client, with a stable id.
+
+    ``trigger`` says whether the case exercised the rule; ``check`` yields what was wrong. ``reads`` names the policy
+    values that the rule is about (a client that does not promise them is ``unsupported``), ``needs`` the capabilities.
+    ``invariant`` rules hold for every schedule. ``timed`` rules depend on time: in the live world a failure is run
+    again alone before it counts.
+    """
+
+    id: str
+    level: Level
+    title: str
+    trigger: Callable[[Trace], bool]
+    check: Callable[[Trace], Iterable[Finding]]
+    source: str = ""
+    why: str = ""
+    reads: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    invariant: bool = False
+    timed: bool = False
+
+    @property
+    def family(self) -> str:
+        """The part of the id before the number."""
+        return self.id.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a clause says of one case."""
+
+    clause: Clause
+    verdict: Literal["pass", "fail", "not_exercised", "unsupported"]
+    findings: tuple[Finding, ...] = field(default=())
+    why: str = ""
+
+
+_CLAUSES: dict[str, Clause] = {}
+
+
+def register(*clauses: Clause) -> None:
+    """Add clauses to the registry.
+
+    Raises:
+        ValueError: if an id is taken: ids never change and are never used again.
+    """
+    for item in clauses:
+        if item.id in _CLAUSES:
+            raise ValueError(f"a clause {item.id} is registered already")
+        _CLAUSES[item.id] = item
+
+
+def all_clauses() -> list[Clause]:
+    """Return every clause, sorted by family and number."""
+    return [_CLAUSES[key] for key in sorted(_CLAUSES)]
+
+
+def clause(id: str) -> Clause:  # noqa: A002 - the word that users know
+    """Return one clause.
+
+    Raises:
+        UsageError: for an unknown id, with the nearest known one.
+    """
+    found = _CLAUSES.get(id.upper())
+    if found is None:
+        near = nearest(id, _CLAUSES)
+        hint = f"; did you mean {near}?" if near else ""
+        raise UsageError(f"there is no clause {id!r}{hint}")
+    return found
+
+
+def judge(item: Clause, trace: Trace) -> Judgement:
+    """Judge one case by one clause."""
+    lacking = [need for need in item.needs if need not in trace.capabilities]
+    if lacking:
+        return Judgement(item, "unsupported", why=f"the client does not declare {', '.join(lacking)}")
+    missing = trace.policy.missing(item.reads)
+    if missing:
+        return Judgement(item, "unsupported", why=f"the contract does not promise {', '.join(missing)}")
+    if not item.trigger(trace):
+        return Judgement(item, "not_exercised")
+    findings = tuple(item.check(trace))
+    return Judgement(item, "fail" if findings else "pass", findings)
