@@ -37,8 +37,12 @@ class Driver(Protocol):
         """
         ...
 
-    async def end_case(self, id: str) -> None:  # noqa: A002 - the protocol's word
-        """Forget a case: close its client, leave nothing behind."""
+    async def end_case(self, id: str) -> list[str]:  # noqa: A002 - the protocol's word
+        """Forget a case: close its client. Return what could not be ended, in words; best, nothing.
+
+        Raises:
+            DriverError: if the driver died or broke the protocol.
+        """
         ...
 
     async def close(self) -> None:

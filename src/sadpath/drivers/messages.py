@@ -85,7 +85,7 @@ class CacheEntry(_Message):
 
     op: str
     args: dict[str, Any] = Field(default_factory=dict)
-    data: Any = Field(default=None, alias="json")
+    data: Any = Field(default=None, validation_alias="json", serialization_alias="json")
     age_ms: float = 0
     etag: str | None = None
     user: str | None = None
@@ -127,7 +127,11 @@ RunStep = CallStep | ParallelStep | AdvanceStep | OfflineStep
 
 
 class Run(_Message):
-    """One case."""
+    """One case, or one segment of it.
+
+    With ``continues`` the client goes on as it is; then ``auth`` replaces its session where it is given, and None
+    leaves the session alone (without ``continues`` None means signed out).
+    """
 
     id: str
     case: str
@@ -146,7 +150,7 @@ class OutcomeValue(_Message):
     """What the caller got; for ``pages`` the list of items."""
 
     status: int | None = None
-    data: Any = Field(default=None, alias="json")
+    data: Any = Field(default=None, validation_alias="json", serialization_alias="json")
 
 
 class ErrorReport(_Message):
@@ -180,13 +184,17 @@ class Outcome(_Message):
 
 
 class Result(_Message):
-    """The end of a case, well answered."""
+    """The end of a case, well answered; everything counts since the case's first segment.
+
+    ``left_over`` names calls and background work that did not end, neither by themselves nor when cancelled.
+    """
 
     id: str = ""
     signed_in: bool | None = None
     logouts: int | None = None
     background_errors: list[dict[str, Any]] = Field(default_factory=list)
     log: str = ""
+    left_over: list[str] = Field(default_factory=list)
 
 
 class Unsupported(_Message):

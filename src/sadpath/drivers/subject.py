@@ -5,15 +5,15 @@ A subject is made anew for each case, so a reset is a new subject.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sadpath.core.clock import Clock
 from sadpath.drivers.messages import Hello, Outcome, Result, Run
 
-__all__ = ["NotSupported", "Subject", "SubjectFactory"]
+__all__ = ["NotSupported", "Resumable", "Subject", "SubjectFactory"]
 
 
-class NotSupported(Exception):  # noqa: N818 - an answer, not an error
+class NotSupported(Exception):
     """The client cannot take this operation or argument."""
 
 
@@ -48,11 +48,29 @@ class Subject(Protocol):
         ...
 
     async def settle(self) -> Result:
-        """Wait until background work is done, then say how the client stands."""
+        """Wait until background work is done, then say how the client stands.
+
+        Called at the end of each segment of a case; what it counts and logs is counted since ``open``.
+        """
         ...
 
     async def close(self) -> None:
         """Close the client; nothing may be left over."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A subject whose session can be replaced while it lives on: what a case with a filled cache may need.
+
+    Optional: without it, cases that change the session between warm-up and case are ``unsupported``.
+    """
+
+    async def resume(self, run: Run) -> None:
+        """Go on with the client as it is (cache, pools, clock), signed in as ``run.auth`` says (no tokens: signed out).
+
+        Only the session changes, as when tokens are loaded from storage: nothing is sent, and it is no logout.
+        """
         ...
 
 

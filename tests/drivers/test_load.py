@@ -1,0 +1,89 @@
+"""Finding a client by name: each way to get it wrong is one clear message."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sadpath.core.errors import UsageError
+from sadpath.drivers.load import load_driver, load_factory
+from sadpath.verify.contract import DriverSpec
+
+GOOD = """
+from sadpath.drivers.messages import ClientInfo, Hello
+
+class Client:
+    def hello(self):
+        return Hello(client=ClientInfo(name="mine"))
+
+def create():
+    return Client()
+
+number = 3
+"""
+
+
+def test_a_client_beside_its_contract_is_found(tmp_path: Path) -> None:
+    """A module in the contract's folder can be named without being installed."""
+    (tmp_path / "client_found_beside.py").write_text(GOOD)
+    driver = load_driver(DriverSpec(python="client_found_beside:create"), tmp_path)
+
+    assert asyncio.run(driver.hello()).client.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("client_wrong_names:craete", "did you mean 'create'"),
+        ("client_wrong_names:number", "is int, not callable"),
+        ("no_such_client_module:create", "there is no module 'no_such_client_module'"),
+        ("client_wrong_names.deeper:create", "there is no module 'client_wrong_names.deeper'"),
+        ("client_wrong_names", "not of the form package:factory"),
+        ("client wrong:create", "not of the form package:factory"),
+        ("a:b:c", "not of the form package:factory"),
+    ],
+)
+def test_a_wrong_name_says_what_is_wrong(tmp_path: Path, name: str, said: str) -> None:
+    """A missing module, a misspelt or unusable attribute and a malformed name are told apart."""
+    (tmp_path / "client_wrong_names.py").write_text(GOOD)
+
+    with pytest.raises(UsageError, match=said):
+        load_factory(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "x = 1\nimport not_installed_anywhere",
+            r"broken_import_.*\.py:2: ModuleNotFoundError: .*not_installed_anywhere",
+        ),
+        ("raise RuntimeError('no display')", r"broken_import_.*\.py:1: RuntimeError: no display"),
+        ("x = 1\n\ndef (", r"broken_import_.*\.py:3: SyntaxError"),
+        ("import sys\nsys.exit(4)", r"broken_import_.*\.py:2: SystemExit: 4"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    """The message leads to the file and line at fault, whatever the import raises."""
+    module = f"broken_import_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(text)
+
+    with pytest.raises(UsageError, match=said):
+        load_factory(f"{module}:create", tmp_path)
+
+
+@pytest.mark.parametrize("way", ["exec", "stdio", "http"])
+def test_a_way_that_does_not_exist_yet_says_so(way: str) -> None:
+    """A contract that names another way to drive its client gets one clear message."""
+    with pytest.raises(UsageError, match=f"`{way}: node driver.mjs` cannot be used yet"):
+        load_driver(DriverSpec.model_validate({way: "node driver.mjs"}))
+
+
+def test_a_contract_names_exactly_one_way() -> None:
+    """No way and two ways are both refused, and the message says which were given."""
+    with pytest.raises(UsageError, match="here: none"):
+        load_driver(DriverSpec())
+    with pytest.raises(UsageError, match="here: python and exec"):
+        load_driver(DriverSpec(python="a:b", exec="run"))
