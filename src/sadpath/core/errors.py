@@ -4,6 +4,7 @@
     ├── SubjectError           the client under test
     ├── AuthorError            the author of a scenario, contract, workspace or command line
     │   ├── FileProblem        one problem at a place in a file
+    │   ├── FileProblems       all the problems of one file, or of several
     │   └── UsageError         a command that cannot be carried out as given
     ├── DriverError            the driver between sadpath and the client
     └── HarnessError           sadpath itself
@@ -13,9 +14,20 @@ A report never blurs them: a finding is the client's, exit code 2 is the author'
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["AuthorError", "DriverError", "FileProblem", "HarnessError", "SadpathError", "SubjectError", "UsageError"]
+__all__ = [
+    "AuthorError",
+    "DriverError",
+    "FileProblem",
+    "FileProblems",
+    "HarnessError",
+    "SadpathError",
+    "SubjectError",
+    "UsageError",
+]
 
 
 class SadpathError(Exception):
@@ -38,21 +50,42 @@ class AuthorError(SadpathError):
 
 @dataclass
 class FileProblem(AuthorError):
-    """One problem in a file: where it is, what is wrong, and the nearest known name, if there is one."""
+    """One problem in a file: where it is, what is wrong, and the nearest known name, if there is one.
+
+    ``line`` counts from 1; ``field`` is the path as an author would write it (``faults[0].plan[1].status.code``).
+    A ``note`` is worth knowing but nothing that has to be mended: lint shows it and does not fail.
+    """
 
     file: str
     message: str
     line: int | None = None
     field: str | None = None
     nearest: str | None = None
+    level: Literal["error", "note"] = "error"
+
+    def __post_init__(self) -> None:
+        """Give the exception its arguments, so that it can be pickled (campaigns run in several processes)."""
+        self.args = (self.file, self.message, self.line, self.field, self.nearest, self.level)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
+        level = " note:" if self.level == "note" else ""
         field = f" {self.field}:" if self.field else ""
         hint = f" (did you mean {self.nearest!r}?)" if self.nearest else ""
-        return f"{place}:{field} {self.message}{hint}"
+        return f"{place}:{level}{field} {self.message}{hint}"
 
     __hash__ = Exception.__hash__
+
+
+class FileProblems(AuthorError):
+    """Everything that is wrong with a file, or with several: at least one problem, in the order of the lines."""
+
+    def __init__(self, problems: Iterable[FileProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class UsageError(AuthorError):
