@@ -1,0 +1,62 @@
+"""``random``, ``secrets``, ``uuid`` and ``os.urandom``, keyed by the run's seed.
+
+What a run draws depends on nothing but its seed and what it drew before. The state of ``random`` is put back
+afterwards, so that a test framework's own draws go on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import os
+import random  # noqa: TID251 - this module replaces chance, it does not use it
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from sadpath.core.chance import draw_bytes
+from sadpath.sim.patching import Patches
+
+__all__ = ["KeyedChance"]
+
+_real_urandom = os.urandom
+_NODE = 0x5AD0A7_5EED01
+_UUID_MEMORY = (
+    "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7", "_last_counter_v7",
+)  # fmt: skip
+
+
+class KeyedChance:
+    """The chance of one run, for the threads that ``here`` says belong to it."""
+
+    def __init__(self, seed: int | str, here: Callable[[], bool]) -> None:
+        self._seed = str(seed)
+        self._here = here
+        self._draws = 0
+        self._state: tuple[Any, ...] | None = None
+
+    def urandom(self, size: int, /) -> bytes:
+        """Replace ``os.urandom``."""
+        if not self._here():
+            return _real_urandom(size)
+        if size < 0:
+            raise ValueError("negative argument not allowed")
+        self._draws += 1
+        return draw_bytes(size, "sim.urandom", self._seed, self._draws)
+
+    def install(self, patches: Patches) -> None:
+        """Key every source of chance; `restore` must follow."""
+        self._state = random.getstate()
+        random.seed(int.from_bytes(draw_bytes(32, "sim.random", self._seed), "big"))
+        patches.set(os, "urandom", self.urandom)
+        patches.set(random, "_urandom", self.urandom)
+        patches.set(uuid, "_generate_time_safe", None)
+        patches.set(uuid, "_UuidCreate", None)
+        patches.set(uuid, "_node", _NODE)
+        for name in _UUID_MEMORY:
+            if hasattr(uuid, name):
+                patches.set(uuid, name, None)
+
+    def restore(self) -> None:
+        """Put the state of ``random`` back."""
+        if self._state is not None:
+            random.setstate(self._state)
+            self._state = None

@@ -1,0 +1,42 @@
+"""The versions of other packages that the simulation was tested with."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from importlib import metadata
+
+__all__ = ["unknown_versions"]
+
+_TESTED: dict[str, tuple[str, str]] = {
+    "aiohttp": ("3.14", "3.14"),
+    "anyio": ("4.16", "4.16"),
+    "httpcore": ("1.0", "1.0"),
+    "httpcore2": ("2.16", "2.16"),
+    "uvicorn": ("0.54", "0.54"),
+}
+"""The oldest and the newest minor version of each package whose inner workings the simulation relies on."""
+
+
+def unknown_versions() -> list[str]:
+    """Return a line for each loaded package whose version was not tested."""
+    return [line for package in _TESTED if package in sys.modules for line in _check(package)]
+
+
+@functools.cache
+def _check(package: str) -> tuple[str, ...]:
+    oldest, newest = _TESTED[package]
+    try:
+        version = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return (f"the version of {package} is unknown; the simulation was tested with {oldest} to {newest}",)
+    if _minor(oldest) <= _minor(version) <= _minor(newest):
+        return ()
+    tested = newest if oldest == newest else f"{oldest} to {newest}"
+    return (f"{package} {version} is not among the versions that the simulation was tested with ({tested})",)
+
+
+def _minor(version: str) -> tuple[int, int]:
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    return (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else (0, 0)
