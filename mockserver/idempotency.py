@@ -14,10 +14,11 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from .access import Caller, identify
 from .keys import Answer
-from .problems import BAD_KEY, IN_PROGRESS, KEY_REUSED, Problem
+from .problems import BAD_JSON, BAD_KEY, IN_PROGRESS, KEY_REUSED, Problem
 from .shop import EFFECT
 
 __all__ = ["HEADER", "KeyedRoute"]
@@ -75,4 +76,8 @@ async def _once(caller: Caller, place: tuple[int, str, str], handle: Handler, re
 
 
 async def _digest(request: Request) -> bytes:
-    return hashlib.sha256(await request.body()).digest()
+    try:
+        return hashlib.sha256(await request.body()).digest()
+    except ClientDisconnect as gone:
+        # Nobody will read this; it ends the request as FastAPI ends one without a key.
+        raise Problem(BAD_JSON, "The body ended early.") from gone

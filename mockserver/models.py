@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
     "Credentials",
@@ -32,6 +32,12 @@ __all__ = [
     "UserPage",
 ]
 
+
+def _whole(value: object) -> object:
+    # 2.0 is an integer: some languages write it so, and JSON Schema 2020-12 §6.1.1 says so.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=100, examples=["Ada Lovelace"])]
 Email = Annotated[str, Field(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$", examples=["ada@example.com"])]
 AvatarUrl = Annotated[
@@ -41,7 +47,7 @@ AvatarUrl = Annotated[
 Id = Annotated[int, Field(ge=1, examples=[1])]
 Timestamp = Annotated[datetime, Field(examples=["2024-02-29T12:00:00Z"])]
 Sku = Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["TEA-250"])]
-Quantity = Annotated[int, Field(ge=1, le=999, examples=[2])]
+Quantity = Annotated[int, Field(ge=1, le=999, examples=[2]), BeforeValidator(_whole)]
 OrderStatus = Literal["pending", "paid", "shipped", "delivered", "cancelled"]
 
 
@@ -125,7 +131,11 @@ class NewUser(RequestBody):
 class UserChanges(RequestBody):
     """A whole user, or the members that change. What the server sets stays as it is."""
 
-    id: Annotated[int, Field(ge=1, description="Must be the id of the path.", json_schema_extra=_without_default)] = 0
+    id: Annotated[
+        int,
+        Field(ge=1, description="Must be the id of the path.", json_schema_extra=_without_default),
+        BeforeValidator(_whole),
+    ] = 0
     user_name: Annotated[Name, Field(json_schema_extra=_without_default)] = ""
     email_address: Annotated[Email, Field(json_schema_extra=_without_default)] = ""
     avatar_url: Annotated[AvatarUrl, Field(json_schema_extra=_without_default)] = None
@@ -218,6 +228,6 @@ class ProblemDetails(Record):
         list[FieldError], Field(description="What does not fit the schema.", json_schema_extra=_without_default)
     ] = []
     error: Annotated[
-        Literal["invalid_grant", ""], Field(description="RFC 6749 §5.2.", json_schema_extra=_without_default)
-    ] = ""
+        Literal["invalid_grant"], Field(description="RFC 6749 §5.2.", json_schema_extra=_without_default)
+    ] = "invalid_grant"
     error_description: Annotated[str, Field(description="RFC 6749 §5.2.", json_schema_extra=_without_default)] = ""

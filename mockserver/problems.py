@@ -47,7 +47,7 @@ class Kind:
 
 BAD_CREDENTIALS = Kind("bad-credentials", 401, "Wrong e-mail address or password")
 BAD_CURSOR = Kind("bad-cursor", 400, "Not a cursor of this collection")
-BAD_JSON = Kind("bad-json", 400, "Not JSON")
+BAD_JSON = Kind("bad-json", 400, "The body is not JSON")
 BAD_KEY = Kind("bad-idempotency-key", 400, "Not an idempotency key")
 BROKEN_DATA = Kind("broken-data-set", 500, "The data set cannot be used")
 CONFLICT = Kind("conflict", 409, "Does not fit the resource")
@@ -61,7 +61,7 @@ NOT_FOUND = Kind("not-found", 404, "Not found")
 NO_SUCH_ROUTE = Kind("no-such-route", 404, "No such route")
 PRECONDITION_FAILED = Kind("precondition-failed", 412, "The resource has changed")
 UNAUTHORIZED = Kind("unauthorized", 401, "Sign in first")
-UNSUPPORTED_MEDIA = Kind("unsupported-media-type", 415, "Send JSON")
+UNSUPPORTED_MEDIA = Kind("unsupported-media-type", 415, "The body is not sent as JSON")
 VALIDATION = Kind("validation", 422, "The request does not fit its schema")
 
 MEDIA_TYPE = "application/problem+json"

@@ -28,15 +28,20 @@ class Shop:
     """One session's users, orders, tokens and idempotency keys."""
 
     def __init__(self, data: DataSet, session: str, seed: int) -> None:
-        self.accounts = data.accounts
         self.tokens = Tokens(session, seed)
+        self._effects = 0
+        self.load(data)
+
+    def load(self, data: DataSet) -> None:
+        """Begin anew with another data set; who is signed in stays so, if the data set has their account."""
+        self.accounts = data.accounts
         self.keys = Keys()
+        self.tokens.keep_only(data.settings)
         self._data = data
         self._users = dict(data.users)  # the records themselves are frozen, and shared
         self._next_user_id = max(data.users) + 1
         self._orders: dict[int, list[Order]] = {}  # only of users who have placed some here
         self._next_order_id = data.last_order_id + 1
-        self._effects = 0
 
     def users(self) -> Sequence[User]:
         """All users, by id."""
@@ -99,22 +104,28 @@ class Shops:
 
     def __init__(self, data_sets: DataSets) -> None:
         self._data_sets = data_sets
-        self._shops: dict[str, tuple[str, int, Shop]] = {}
+        self._shops: dict[str, tuple[str, Shop]] = {}
 
     def get(self, seam: Seam) -> Shop:
-        """The session's shop; another data set or seed than before means another, new shop."""
+        """The session's shop.
+
+        A session that names another data set than before gets that one's data. Its seed counts whenever data are
+        loaded: one that changes in between changes nothing, until the session is reset.
+        """
         name = self._data_sets.name(seam.data)
-        held = self._shops.get(seam.session)
-        if held and held[0] == name and held[1] == seam.seed:
-            return held[2]
-        shop = Shop(self._data_sets.get(name, seam.seed), seam.session, seam.seed)
-        self._shops[seam.session] = (name, seam.seed, shop)
+        loaded, shop = self._shops.get(seam.session, ("", None))
+        if shop is None:
+            shop = Shop(self._data_sets.get(name, seam.seed), seam.session, seam.seed)
+        elif loaded == name:
+            return shop
+        else:
+            shop.load(self._data_sets.get(name, seam.seed))
+        self._shops[seam.session] = (name, shop)
         return shop
 
     def find(self, session: str) -> Shop | None:
         """The session's shop, if it has one."""
-        held = self._shops.get(session)
-        return held[2] if held else None
+        return self._shops.get(session, ("", None))[1]
 
     def forget(self, session: str) -> None:
         """Drop the session's shop."""

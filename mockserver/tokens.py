@@ -10,6 +10,7 @@ Sources: RFC 7519 (JWT), RFC 6749 §6 and RFC 9700 §4.14.2 (rotation; reuse end
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -111,6 +112,10 @@ class Tokens:
         """End a family: none of its tokens is valid any more."""
         self._families.pop(family, None)
 
+    def keep_only(self, user_ids: Container[int]) -> None:
+        """End the families of all other users."""
+        self._families = {number: held for number, held in self._families.items() if held.user_id in user_ids}
+
     def expire(self, kind: Kind) -> None:
         """Let all tokens of this kind that were handed out so far count as expired."""
         self._expired[kind] = self._number
@@ -161,7 +166,7 @@ class Tokens:
             raise Rejected(f"The {found.kind} token has expired")
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=512)
 def _read(token: str, key: bytes) -> Verified | None:
     # A client sends the same token many times; the signature depends on nothing but the arguments.
     import jwt  # noqa: PLC0415 - as above
