@@ -40,9 +40,12 @@ class Surroundings:
     payloads: Collection[str] | None = None
 
 
-def lint_scenario(loaded: LoadedScenario, around: Surroundings) -> list[FileProblem]:
-    """Return everything that is wrong, or worth knowing, in the order of the lines."""
-    found = [*_file(loaded), *_Lint(loaded, around).problems()]
+def lint_scenario(loaded: LoadedScenario, around: Surroundings, *, named: bool = True) -> list[FileProblem]:
+    """Return everything that is wrong, or worth knowing, in the order of the lines.
+
+    A file outside ``scenarios/`` has no name that could be wrong: ``named`` is False for it.
+    """
+    found = [*_file(loaded, named=named), *_Lint(loaded, around).problems()]
     return sorted(found, key=lambda problem: problem.line or 0)
 
 
@@ -54,11 +57,11 @@ def lint_intro(file: str, intro: str) -> Iterator[FileProblem]:
         yield FileProblem(file, "the comment at the top must name its source (`Source: RFC 9110 §10.2.3.`)", 1)
 
 
-def _file(loaded: LoadedScenario) -> Iterator[FileProblem]:
+def _file(loaded: LoadedScenario, *, named: bool) -> Iterator[FileProblem]:
     name = loaded.file.name
-    if PurePath(name).suffix != ".yaml":
+    if named and PurePath(name).suffix != ".yaml":
         yield FileProblem(name, "the file's name must end in .yaml")
-    if _NAME.fullmatch(loaded.name) is None:
+    if named and _NAME.fullmatch(loaded.name) is None:
         yield FileProblem(name, f"the name {loaded.name!r} must be of the form topic/case-in-words")
     yield from lint_intro(name, loaded.intro)
 
