@@ -1,40 +1,42 @@
 """The ASGI application that stands in front of the backend and makes it misbehave.
 
 The way of one request: session → journal entry → plan → request phase → backend → response phase → delivery.
+
+Without a server that brings a connection (under ``httpx.ASGITransport``) everything works but what ends a connection:
+such a fault raises ``HarnessError`` out of the application.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+import math
 from email.utils import formatdate
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from sadpath.core.errors import AuthorError
-from sadpath.core.events import ArmedFault, ExchangeEvent, credential_digest
-from sadpath.engine.cors import cors_headers, preflight
+from sadpath.core.errors import HarnessError, SadpathError
+from sadpath.core.events import ArmedFault, ExchangeEvent
+from sadpath.engine.backend import App, Asked, BackendFailed, Receive, Scope, Send, run_app
+from sadpath.engine.cors import cors_headers, is_preflight, preflight
 from sadpath.engine.exchange import EngineExchange, ExchangeOver, Fixtures
 from sadpath.engine.plan import Decision
-from sadpath.engine.protocol import WIRE_KEY
+from sadpath.engine.protocol import WIRE_KEY, abandon
+from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Seam, Session
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Hooks, problem
 from sadpath.scenario.roles import Roles
 
-__all__ = ["CALL_HEADER", "Directory", "Engine", "Found", "Refused"]
+__all__ = ["CALL_HEADER", "Directory", "Engine", "Found", "Headers", "Refused", "run_app"]
 
-Scope = Any
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 CALL_HEADER = b"x-sadpath-call"
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request body that are read at most; beyond them the answer is 413."""
 
-_SECRET_HEADERS = {b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"}
+_SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 _log = logging.getLogger("sadpath.engine")
 
 
@@ -62,15 +64,24 @@ class Directory(Protocol):
 
 
 class Engine:
-    """The outermost ASGI application: it must be so, for it holds the connection itself."""
+    """The outermost ASGI application: it must be so, for it holds the connection itself.
+
+    Args:
+        backend: the application that behaves well.
+        directory: finds a request's session.
+        roles: what the backend's operations are for, and how tokens travel.
+        control: answers everything below ``/__admin``.
+        hooks: lets auth faults act on the backend's own truth.
+        fixtures: finds payloads by name.
+    """
 
     def __init__(
         self,
-        backend: Callable[[Scope, Receive, Send], Awaitable[None]],
+        backend: App,
         directory: Directory,
         *,
         roles: Roles | None = None,
-        control: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None,
+        control: App | None = None,
         hooks: Hooks | None = None,
         fixtures: Fixtures | None = None,
     ) -> None:
@@ -117,9 +128,17 @@ class _Handling:
         self.scope = scope
         self.receive = receive
         self.send = send
-        self.wire: Wire | None = scope["state"].get(WIRE_KEY) if "state" in scope else None
+        self.state: dict[str, Any] = scope.get("state", {})
+        self.wire: Wire | None = self.state.get(WIRE_KEY)
         self.path: str = scope["path"][len(found.prefix) :] or "/"
+        self.token_header = (
+            (engine.roles.tokens.header if engine.roles is not None else "Authorization").lower().encode()
+        )
+        self.redactor = Redactor(self.session.tokens, self.token_header)
         self.body = b""
+        self.asked: Asked | None = None
+        self.seam: Seam | None = None
+        self.token = _token(scope["headers"], self.token_header)
         self.event = self._event()
 
     def _event(self) -> ExchangeEvent:
@@ -131,18 +150,16 @@ class _Handling:
             connection=session.connection(self.wire) if self.wire is not None else 0,
             exchange=session.next_exchange(),
             method=scope["method"],
-            path=self.path,
-            query=scope["query_string"].decode("latin-1"),
+            path=self.redactor.text(self.path),
+            query=self.redactor.text(scope["query_string"].decode("latin-1")),
             operation=operation.id if operation is not None else None,
             role=operation.role if operation is not None else None,
-            request_headers=[_shown(name, value) for name, value in headers],
+            request_headers=self.redactor.headers(headers),
             call=_header(headers, CALL_HEADER),
             idempotency_key=_header(headers, _key_header(roles)),
+            token_generation=session.tokens.access(self.token) if self.token is not None else None,
             t_arrived=session.clock.now(),
         )
-        token = _bearer(headers, roles)
-        if token is not None:
-            event.token_generation = session.tokens.access(token)
         session.journal.add(event)
         return event
 
@@ -151,54 +168,101 @@ class _Handling:
         event, session, wire = self.event, self.session, self.wire
         if wire is not None:
             wire.current, wire.current_session = event, session
-        decision = session.plan.decide(
-            operation=event.operation, role=event.role, method=event.method, path=event.path
-        )
+        decision = None
+        if not is_preflight(self.scope["method"], self.scope["headers"]):  # one never uses up a step
+            decision = session.plan.decide(
+                operation=event.operation, role=event.role, method=event.method, path=self.path
+            )
         try:
-            await self._phases(decision)
-            if wire is None or wire.ended_how is None or wire.ended_by == "server":
-                event.ended.how = "complete"
-        except ExchangeOver:
-            pass
-        finally:
-            event.t_ended = session.clock.now()
-            if event.ended.how == "open":
-                event.ended.how = wire.ended_how or "open" if wire is not None else "open"  # type: ignore[assignment] # fin or rst
-                event.ended.by = wire.ended_by if wire is not None else None
-            if wire is not None:
-                wire.current = wire.current_session = None
-            session.notify(event)
+            try:
+                await self._exchange(decision)
+                if event.ended.how == "open":
+                    event.ended.how = "complete"
+            except ExchangeOver:
+                abandon(self.state)
+                if wire is None and session.ended.is_set():
+                    raise HarnessError("the session ended before the exchange was answered") from None
+            finally:
+                self._complete()
+            await self._let_backend_finish()
+        except BaseException:
+            if self.asked is not None:
+                self.asked.cancel()
+            raise
 
-    async def _phases(self, decision: Decision | None) -> None:
+    def _complete(self) -> None:
+        event, session, wire = self.event, self.session, self.wire
+        if event.t_ended is None:
+            event.t_ended = session.clock.now()
+        if wire is not None:
+            if event.ended.how == "open" and wire.ended_how is not None:
+                event.ended.how, event.ended.by = wire.ended_how, wire.ended_by
+            wire.current = wire.current_session = wire.allowance = None
+        session.notify(event)
+
+    async def _exchange(self, decision: Decision | None) -> None:
+        """Go through the phases; what goes wrong in them on our side is answered 500 and kept with the session."""
         event, session = self.event, self.session
         step = decision.step if decision is not None else ()
         event.rule = decision.rule if decision is not None else None
         event.armed = [ArmedFault(fault.name, fault.alias, fault.settings) for fault in step]
-        key = session.plan.key_of(decision) if decision is not None else ()
         exchange = EngineExchange(
-            event, session, self.wire, step, key, hooks=self.engine.hooks, fixtures=self.engine.fixtures
+            event,
+            session,
+            self.wire,
+            step,
+            session.plan.key_of(decision) if decision is not None else (),
+            hooks=self.engine.hooks,
+            fixtures=self.engine.fixtures,
+            redactor=self.redactor,
         )
-        if session.latency:
-            await exchange.sleep(session.latency)
-        if not await self._read_body():
+        try:
+            await self._phases(exchange)
+        except ExchangeOver:
+            raise
+        except Exception as error:
+            if exchange.started or self.wire is None:
+                raise
+            self._report(error)
+            exchange.faults = []
+            exchange.answer = problem(500, _sentence(error))
+            await self._deliver(exchange)
+
+    async def _phases(self, exchange: EngineExchange) -> None:
+        exchange.credentials["access"] = self.token
+        if self.session.latency:
+            await exchange.sleep(self.session.latency)
+        if await self._read_body():
+            exchange.credentials["refresh"] = self._refresh_token()
+            for fault in exchange.faults:
+                await fault.on_request(exchange)
+        else:
             exchange.answer = problem(413, f"Bodies over {MAX_BODY} bytes are not read")
-        for fault in exchange.faults:
-            await fault.on_request(exchange)
+            exchange.faults = []
         if exchange.answer is None:
             exchange.answer = await self._run_backend()
-        self._note_tokens(exchange.answer)
+            self._note_tokens(exchange.answer)
         for fault in exchange.faults:
             await fault.on_response(exchange)
+        await self._deliver(exchange)
+
+    async def _deliver(self, exchange: EngineExchange) -> None:
         answer = exchange.answer
+        if answer is None:
+            raise AssertionError("there is no answer to deliver")
         if answer.header(b"date") is None:
-            answer.headers.append((b"date", formatdate(session.clock.wall(), usegmt=True).encode()))
-        answer.headers.extend(cors_headers(self.scope["headers"]))
+            answer.headers.append((b"date", formatdate(math.floor(exchange.wall()), usegmt=True).encode()))
+        if answer.header(b"access-control-allow-origin") is None:
+            answer.headers.extend(cors_headers(self.scope["headers"]))
         await exchange.deliver(self._send_or_leave)
 
     async def _send_or_leave(self, message: Any) -> None:
-        if self.wire is not None and self.wire.gone.is_set():
+        wire = self.wire
+        if wire is not None and wire.released.is_set():
             raise ExchangeOver
         await self.send(message)
+        if wire is not None and wire.released.is_set():
+            raise ExchangeOver
 
     async def _read_body(self) -> bool:
         parts: list[bytes] = []
@@ -216,36 +280,57 @@ class _Handling:
         self.body = b"".join(parts)
         if self.body:
             self.event.body_digest = blake2b(self.body, digest_size=8).hexdigest()
-        if self.event.role == "refresh" and self.engine.roles is not None:
-            token = _members(self.body).get(self.engine.roles.tokens.refresh)
-            if isinstance(token, str):
-                self.event.refresh_generation = self.session.tokens.refresh(token)
         return True
 
+    def _refresh_token(self) -> str | None:
+        roles = self.engine.roles
+        if roles is None or self.event.role != "refresh":
+            return None
+        token = _members(self.body).get(roles.tokens.refresh)
+        if not isinstance(token, str):
+            return None
+        self.event.refresh_generation = self.session.tokens.refresh(token)
+        return token
+
     async def _run_backend(self) -> Answer:
-        seam = self.session.seam()
+        self.seam = self.session.seam()
+        left = self.wire.released if self.wire is not None else None
+        self.asked = Asked(
+            self.engine.backend, self.scope, self.body, self.seam, path=self.path, prefix=self.prefix, left=left
+        )
         try:
-            answer = await run_app(
-                self.engine.backend, self.scope, self.body, seam, path=self.path, prefix=self.prefix
-            )
-        except Exception:
-            _log.exception("the backend failed on %s %s", self.event.method, self.event.path)
+            answer = await self.asked.answer()
+        except BackendFailed as failure:
+            _log.error("%s", failure, exc_info=failure.__cause__)
             answer = problem(500, "The backend failed")
-        self._note_effect(seam, answer)
+        except SadpathError as error:
+            self._report(error)
+            answer = problem(500, _sentence(error))
+        self._note_effect(answer)
         return answer
 
-    def _note_effect(self, seam: Seam, answer: Answer) -> None:
+    async def _let_backend_finish(self) -> None:
+        """Wait for what the backend still does behind its answer, so that no task is left over."""
+        if self.asked is None:
+            return
+        try:
+            await self.asked.rest()
+        except BackendFailed as failure:
+            _log.error("%s", failure, exc_info=failure.__cause__)
+        self._note_effect(None)
+
+    def _note_effect(self, answer: Answer | None) -> None:
         effect = self.event.effect
-        if seam.effects:
-            effect.committed, effect.id = True, seam.effects[-1]
-        elif self.engine.hooks is None and self.event.method not in ("GET", "HEAD", "OPTIONS", "TRACE"):
+        if self.seam is not None and self.seam.effects:
+            effect.committed, effect.id = True, self.seam.effects[-1]
+        elif answer is not None and self.engine.hooks is None and self.event.method not in _SAFE:
             # A backend that does not speak of its effects is taken to commit one with each unsafe success.
-            if 200 <= answer.status < 300:
-                effect.committed, effect.id = True, f"x{self.event.exchange}"
+            effect.committed = 200 <= answer.status < 300
+            effect.id = f"x{self.event.exchange}" if effect.committed else None
 
     def _note_tokens(self, answer: Answer) -> None:
         roles = self.engine.roles
-        if roles is None or self.event.role not in ("login", "refresh") or answer.status != 200:
+        if roles is None or self.event.role not in ("login", "refresh") or not 200 <= answer.status < 300:
             return
         members = _members(answer.body)
         access, refresh = members.get(roles.tokens.access), members.get(roles.tokens.refresh)
@@ -253,54 +338,26 @@ class _Handling:
             issued = self.session.tokens.issue(access, refresh if isinstance(refresh, str) else None)
             self.event.issued_generation = issued
 
-
-async def run_app(
-    app: Callable[[Scope, Receive, Send], Awaitable[None]],
-    scope: Scope,
-    body: bytes,
-    seam: Seam,
-    *,
-    path: str,
-    prefix: str = "",
-) -> Answer:
-    """Ask an ASGI application for its whole answer.
-
-    The path goes to it as ASGI has it: whole, with the session's prefix as ``root_path``.
-    """
-    inner = dict(scope)
-    inner["path"] = prefix + path
-    inner["root_path"] = scope.get("root_path", "") + prefix
-    inner["state"] = {**scope.get("state", {}), "sadpath": seam}
-    inner["state"].pop(WIRE_KEY, None)
-    answer = Answer(0)
-    parts: list[bytes] = []
-    asked = False
-
-    async def receive() -> Any:
-        nonlocal asked
-        if asked:
-            return {"type": "http.disconnect"}
-        asked = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", [])]
-        elif message["type"] == "http.response.body":
-            parts.append(bytes(message.get("body", b"")))
-
-    await app(inner, receive, send)
-    if not answer.status:
-        raise AuthorError(f"the backend gave no answer to {scope['method']} {path}")
-    answer.body = b"".join(parts)
-    return answer
+    def _report(self, error: Exception) -> None:
+        """Keep an error that is not the client's with the session, and say it in the log."""
+        line = f"{self.event.method} {self.event.path}"
+        if isinstance(error, SadpathError):
+            self.session.problems.append(error)
+            _log.error("%s: %s", line, error)
+        else:
+            self.session.problems.append(HarnessError(f"{type(error).__name__} on {line}: {error}"))
+            _log.error("sadpath failed on %s", line, exc_info=error)
 
 
 async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:
     headers = [*answer.headers, *cors_headers(scope["headers"])]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error) if isinstance(error, SadpathError) else f"sadpath failed: {type(error).__name__}"
+    return text[:1].upper() + text[1:]
 
 
 def _header(headers: Headers, name: bytes) -> str | None:
@@ -311,21 +368,12 @@ def _key_header(roles: Roles | None) -> bytes:
     return (roles.idempotency_key if roles is not None else "Idempotency-Key").lower().encode()
 
 
-def _bearer(headers: Headers, roles: Roles | None) -> str | None:
-    name = (roles.tokens.header if roles is not None else "Authorization").lower().encode()
+def _token(headers: Headers, name: bytes) -> str | None:
     value = _header(headers, name)
     if value is None:
         return None
     scheme, _, token = value.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token else value
-
-
-def _shown(name: bytes, value: bytes) -> tuple[str, str]:
-    text = value.decode("latin-1")
-    if name in _SECRET_HEADERS:
-        scheme, _, token = text.partition(" ")
-        text = f"{scheme} {credential_digest(token)}" if token else credential_digest(text)
-    return name.decode("latin-1"), text
 
 
 def _members(body: bytes) -> dict[str, Any]:

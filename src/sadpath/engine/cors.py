@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from sadpath.faults.base import Answer
 
-__all__ = ["cors_headers", "is_loopback", "preflight"]
+__all__ = ["cors_headers", "is_loopback", "is_preflight", "preflight"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -47,11 +47,20 @@ def cors_headers(headers: Headers) -> Headers:
     ]
 
 
+def is_preflight(method: str, headers: Headers) -> bool:
+    """Tell whether a request is a browser's question before another one (CORS, Fetch standard §3.2.2)."""
+    names = {name for name, _ in headers}
+    return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names
+
+
 def preflight(method: str, headers: Headers) -> Answer | None:
-    """Return the answer to a preflight from a loopback origin, None for any other request."""
-    asked = next((value for name, value in headers if name == b"access-control-request-method"), None)
-    if method != "OPTIONS" or asked is None or _origin(headers) is None:
+    """Return the answer to a preflight from a loopback origin, None for any other request.
+
+    That of another origin is the backend's to answer.
+    """
+    if not is_preflight(method, headers) or _origin(headers) is None:
         return None
+    asked = next((value for name, value in headers if name == b"access-control-request-method"), b"")
     wanted = next((value for name, value in headers if name == b"access-control-request-headers"), b"*")
     allow = [(b"access-control-allow-methods", asked), (b"access-control-allow-headers", wanted)]
     return Answer(204, [*allow, (b"access-control-max-age", b"600")])

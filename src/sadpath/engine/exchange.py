@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 from sadpath.core.chance import Key, draw
-from sadpath.core.errors import AuthorError
+from sadpath.core.errors import AuthorError, HarnessError
 from sadpath.core.events import ExchangeEvent, FiredFault
+from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
+from sadpath.engine.tokens import TokenKind
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Delivery, Ending, Fault, Hooks
 from sadpath.scenario.model import Step
@@ -21,9 +21,12 @@ __all__ = ["EngineExchange", "ExchangeOver", "Fixtures"]
 Send = Callable[[Any], Awaitable[None]]
 Fixtures = Callable[[str], tuple[bytes, str]]
 
+_PIECE = 64 * 1024
+"""Bytes handed over at a time, so that a client's leaving is noticed within a large body."""
 
-class ExchangeOver(Exception):  # noqa: N818 - a signal, not an error: the exchange has ended before its answer did
-    """The connection ended, by a fault or by the client."""
+
+class ExchangeOver(Exception):
+    """The exchange has ended before its answer did: by a fault, by the client, or with its session."""
 
 
 class EngineExchange:
@@ -37,21 +40,30 @@ class EngineExchange:
         step: Step,
         key: tuple[Key, ...],
         *,
-        hooks: Hooks | None,
-        fixtures: Fixtures | None,
+        hooks: Hooks | None = None,
+        fixtures: Fixtures | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.event = event
         self.session = session
         self.wire = wire
         self.answer: Answer | None = None
         self.hooks = hooks
+        self.credentials: dict[TokenKind, str | None] = {"access": None, "refresh": None}
+        self.started = False
+        self.faults: list[Fault] = [fault.settings for fault in step if isinstance(fault.settings, Fault)]
+        self._aliases = {id(fault.settings): fault.alias for fault in step}
         self._key = key
         self._fixtures = fixtures
-        self._aliases = {id(fault.settings): fault.alias for fault in step}
-        self.faults: list[Fault] = [fault.settings for fault in step if isinstance(fault.settings, Fault)]
+        self._redactor = redactor or Redactor(session.tokens)
         self._acting: str | None = None
 
     # What faults call
+
+    @property
+    def body_size(self) -> int:
+        """Bytes of body that the answer, as it stands, will send."""
+        return len(self._content())
 
     def fire(self, fault: Fault, phase: Phase, byte: int | None = None) -> None:
         """Say in the journal that the fault took effect."""
@@ -76,16 +88,33 @@ class EngineExchange:
             raise AuthorError(f"there is no fixtures folder to take {name!r} from")
         return self._fixtures(name)
 
+    def presents(self, kind: TokenKind) -> bool:
+        """Tell whether the request carries a token of a kind that may still be valid."""
+        token = self.credentials[kind]
+        return token is not None and self.session.tokens.usable(kind, token)
+
+    def expire(self, kind: TokenKind) -> bool:
+        """Let the tokens issued so far count as expired; False where the backend has no hook for it."""
+        if self.hooks is None:
+            return False
+        self.hooks.expire(self.session.id, kind)
+        self.session.tokens.expire(kind)
+        return True
+
     async def sleep(self, seconds: float) -> None:
         """Hold the exchange for that long; ends it where the client leaves or the session ends meanwhile."""
         await self._hold(seconds)
 
     async def end(self, how: Ending) -> NoReturn:
-        """End the exchange by FIN, RST or silence."""
-        if self.wire is None:
-            raise ExchangeOver
+        """End the exchange by FIN, RST or silence.
+
+        Raises:
+            HarnessError: where there is no connection to end, because the engine runs without a server.
+        """
         if how == "stall":
             await self._hold(None)
+        elif self.wire is None:
+            raise _no_wire(self._acting)
         elif how == "close":
             await self.wire.fin(self._acting)
         else:
@@ -93,24 +122,11 @@ class EngineExchange:
         raise ExchangeOver
 
     async def _hold(self, seconds: float | None) -> None:
-        waits = [asyncio.ensure_future(self.session.ended.wait())]
         if self.wire is not None:
-            waits.append(asyncio.ensure_future(self.wire.gone.wait()))
-        if seconds is not None:
-            waits.append(asyncio.ensure_future(self.session.clock.sleep(seconds)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            over = self.session.ended.is_set() or (self.wire is not None and self.wire.gone.is_set())
-        finally:
-            for wait in waits:
-                wait.cancel()
-            for wait in waits:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await wait
-        if over:
-            if self.wire is not None and not self.wire.gone.is_set():
-                self.wire.abort()
-                await self.wire.wait_gone()
+            going_on = await self.wire.hold(seconds)
+        else:
+            going_on = await self.session.hold(seconds)
+        if not going_on or self.session.ended.is_set():
             raise ExchangeOver
 
     # Delivery
@@ -120,25 +136,39 @@ class EngineExchange:
         answer = self.answer
         if answer is None:
             raise AssertionError("there is no answer to deliver")
+        if answer.status in (204, 304):  # neither has a body, and a promise of one would be broken (RFC 9110 §8.6)
+            answer.set_header(b"content-length", None)
+            answer.set_header(b"transfer-encoding", None)
         delivery = Delivery()
         for fault in self.faults:
             fault.on_delivery(self, delivery)
+        if delivery.limit is not None:
+            send = self._limited(send, *delivery.limit)
         self._note(answer)
+        self.started = True
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        body = b"" if self.event.method == "HEAD" or answer.status in (204, 304) else answer.body
-        await self._send_body(send, body, delivery)
+        await self._send_body(send, self._content(), delivery)
+
+    def _content(self) -> bytes:
+        answer = self.answer
+        if answer is None or self.event.method == "HEAD" or answer.status in (204, 304):
+            return b""
+        return answer.body
 
     def _note(self, answer: Answer) -> None:
         self.event.status = answer.status
         self.event.response_body = answer.body
-        self.event.response_headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers
-        ]
+        self.event.response_headers = self._redactor.headers(answer.headers)
 
     async def _send_body(self, send: Send, body: bytes, delivery: Delivery) -> None:
+        """Send the body, stopping where the faults want it; only where that keeps something from the client.
+
+        A body of a stated length is whole once its last byte is out; a chunked one only with its last chunk.
+        """
+        last = len(body) - (0 if self._is_chunked() else 1)
         at = 0
         for stop in delivery.interruptions:
-            if stop.after > len(body) or (stop.after == len(body) and stop.after > 0):
+            if stop.after > last:
                 break
             await self._send_piece(send, body[at : stop.after], delivery)
             at = stop.after
@@ -146,10 +176,43 @@ class EngineExchange:
         await self._send_piece(send, body[at:], delivery)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    def _is_chunked(self) -> bool:
+        answer = self.answer
+        if answer is None or self.event.method == "HEAD" or answer.status in (204, 304):
+            return False
+        return answer.header(b"content-length") is None
+
     async def _send_piece(self, send: Send, piece: bytes, delivery: Delivery) -> None:
         if not piece:
             return
         for wait, part in delivery.pieces(piece) if delivery.pieces is not None else [(0.0, piece)]:
             if wait:
                 await self._hold(wait)
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for start in range(0, len(part), _PIECE):
+                await send({"type": "http.response.body", "body": part[start : start + _PIECE], "more_body": True})
+
+    def _limited(self, send: Send, size: int, act: Callable[[Phase, int | None], Awaitable[None]]) -> Send:
+        """Return ``send`` with a stop after ``size`` bytes of head and body together."""
+        wire = self.wire
+        if wire is None:
+            raise _no_wire("truncate")
+        wire.allowance = size
+        head: int | None = None
+
+        async def limited(message: Any) -> None:
+            nonlocal head
+            await send(message)
+            if wire.overrun:
+                known = head is not None and not self._is_chunked()
+                await act("head" if head is None else "body", size - head if head is not None and known else None)
+            if head is None:
+                head = self.event.bytes_sent
+
+        return limited
+
+
+def _no_wire(fault: str | None) -> HarnessError:
+    return HarnessError(
+        f"the fault {fault!r} ends a connection, and there is none: the engine runs without a server "
+        "(for example under httpx.ASGITransport); serve it, or use it in the simulated world"
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sadpath.core.chance import Key
 from sadpath.core.clock import Clock, OffsetClock
+from sadpath.core.errors import SadpathError
 from sadpath.core.events import ExchangeEvent, Journal
 from sadpath.engine.plan import Plan
 from sadpath.engine.tokens import TokenLedger
@@ -36,7 +38,11 @@ class Seam:
 
 
 class Session:
-    """The isolation key: scenario, counters, chance, data, tokens, clock, journal, connections."""
+    """The isolation key: scenario, counters, chance, data, tokens, clock, journal, connections.
+
+    ``problems`` holds what went wrong that is neither the client's fault nor a fault injected: a scenario that asks for
+    an unknown payload, a fault that crashed. Its exchange was answered 500; whoever judges must not blame the client.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Session:
         self.latency = 0.0
         self.healed = False
         self.ended = asyncio.Event()
+        self.problems: list[SadpathError] = []
         self.wires: dict[Wire, int] = {}
         self.watchers: list[Callable[[ExchangeEvent], None]] = []
         self._connections = 0
@@ -110,12 +117,21 @@ class Session:
 
     def connection(self, wire: Wire) -> int:
         """Return the number of a connection within this session, and its ``opened`` event the first time."""
-        number = self.wires.get(wire)
+        number = wire.number_in(self)
         if number is None:
             self._connections += 1
-            number = self.wires[wire] = self._connections
+            number = self._connections
             wire.join(self, number)
+            if not wire.gone.is_set():
+                self.wires[wire] = number
         return number
+
+    async def hold(self, seconds: float | None) -> bool:
+        """Let time pass (None: any); return False as soon as the session ends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+        return not self.ended.is_set()
 
     def notify(self, event: ExchangeEvent) -> None:
         """Tell the watchers that an exchange has ended."""
@@ -123,15 +139,25 @@ class Session:
             watcher(event)
 
     def reset(self) -> None:
-        """Forget data, tokens, counters, clock and journal; the scenario stays in force from its start."""
+        """Forget data, tokens, counters, clock and journal; the scenario stays in force from its start.
+
+        Connections that are open keep their numbers.
+        """
         self.clock.reset()
         self.journal.clear()
         self.tokens = TokenLedger()
+        self.problems.clear()
         self._exchanges = 0
         self.set_scenario(self.scenario_name, self.scenario)
 
     def end(self) -> None:
-        """End the session: stalled exchanges let go, and its connections close."""
+        """End the session: its exchanges let go, and its connections close.
+
+        A connection may be shared, for a client's pool can carry several sessions over it; one that is busy with
+        another session's exchange, or idle after several sessions, lives on.
+        """
         self.ended.set()
         for wire in list(self.wires):
-            wire.abort()
+            busy = wire.current_session
+            if busy is self or (busy is None and wire.only_in(self)):
+                wire.abort()

@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sadpath.core.events import credential_digest
 
-__all__ = ["TokenLedger"]
+__all__ = ["TokenKind", "TokenLedger"]
+
+TokenKind = Literal["access", "refresh"]
 
 
 class TokenLedger:
     """The token pairs that a session's backend has issued, numbered from 1 in order of issue."""
 
     def __init__(self) -> None:
-        self._access: dict[str, int] = {}
-        self._refresh: dict[str, int] = {}
+        self._generations: dict[TokenKind, dict[str, int]] = {"access": {}, "refresh": {}}
+        self._expired: dict[TokenKind, int] = {"access": 0, "refresh": 0}
         self._secrets: list[str] = []
         self.count = 0
 
     def issue(self, access: str | None, refresh: str | None) -> int:
         """Number a new pair; a refresh token that stays valid keeps its first number."""
         self.count += 1
-        if access:
-            self._access.setdefault(credential_digest(access), self.count)
-            self._secrets.append(access)
-        if refresh:
-            self._refresh.setdefault(credential_digest(refresh), self.count)
-            self._secrets.append(refresh)
+        pair: tuple[tuple[TokenKind, str | None], ...] = (("access", access), ("refresh", refresh))
+        for kind, token in pair:
+            if token:
+                self._generations[kind].setdefault(credential_digest(token), self.count)
+                self._secrets.append(token)
         return self.count
 
     def access(self, token: str) -> int | None:
         """Return the generation of an access token, None for one never issued here."""
-        return self._access.get(credential_digest(token))
+        return self._generations["access"].get(credential_digest(token))
 
     def refresh(self, token: str) -> int | None:
         """Return the generation of a refresh token, None for one never issued here."""
-        return self._refresh.get(credential_digest(token))
+        return self._generations["refresh"].get(credential_digest(token))
+
+    def knows(self, token: str) -> bool:
+        """Tell whether a text is a token issued here."""
+        digest = credential_digest(token)
+        return any(digest in known for known in self._generations.values())
+
+    def expire(self, kind: TokenKind) -> None:
+        """Take note that every token of a kind issued so far has been made to expire."""
+        self._expired[kind] = self.count
+
+    def usable(self, kind: TokenKind, token: str) -> bool:
+        """Tell whether a token may still be valid, as far as the engine knows.
+
+        One that was issued here is, until a fault lets it expire. One that was not is so only where nothing is known at
+        all, because the backend's tokens are not described by roles.
+        """
+        generation = self._generations[kind].get(credential_digest(token))
+        if generation is None:
+            return self.count == 0
+        return generation > self._expired[kind]
 
     def secrets(self) -> list[str]:
         """Return every token issued, for the clause that looks for them in logs."""

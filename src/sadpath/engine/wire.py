@@ -2,8 +2,12 @@
 
     FIN    shut down writing, then read on to the client's own end, or one second; a plain close would send RST where
            request bytes are still unread
-    RST    wait until the promised bytes have left (linger 0 throws unsent ones away), then close with linger 0
+    RST    close with linger 0, which throws away whatever has not left
     stall  nothing more is sent; the connection lives until the client leaves or the session ends
+
+FIN and RST wait until the promised bytes have left, however long the client takes to read them, or until the client
+leaves or the session ends. Over TLS, FIN is a ``close_notify`` followed by the shutdown of writing; RST comes without
+either.
 
 The same code runs over real sockets and over a simulated network: it knows only asyncio's transport interface, and
 asks the transport for ``unsent_bytes`` where it offers that.
@@ -13,126 +17,183 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import socket
+import ssl
 import struct
-import termios
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 from sadpath.core.clock import Clock
 from sadpath.core.events import ConnectionEvent, ExchangeEvent, Party
+from sadpath.engine.transport import FaultTransport, unsent_bytes
 
 if TYPE_CHECKING:
     from sadpath.engine.session import Session
 
-__all__ = ["FaultTransport", "Wire"]
+__all__ = ["Wire"]
+
+What = Literal["opened", "handshake", "fin", "rst"]
+How = Literal["fin", "rst"]
 
 _DRAIN_SECONDS = 1.0
-_FLUSH_SECONDS = 5.0
+_FIRST_POLL = 0.0005
+_LAST_POLL = 0.02
+_BACKLOG = 64 * 1024
 _LINGER_ZERO = struct.pack("ii", 1, 0)
-_SIOCOUTQ = termios.TIOCOUTQ
 
 
 class Wire:
-    """A connection: its sessions' journals hear what happens to it."""
+    """A connection: its sessions' journals hear what happens to it.
+
+    ``current`` and ``current_session`` are the exchange that it is busy with. ``released`` is set once nothing more can
+    come of that exchange: the client has left, or the session has ended. ``gone`` is set once the connection is over.
+    """
 
     def __init__(self, transport: asyncio.Transport, clock: Clock) -> None:
         self.inner = transport
+        self.secure = transport.get_extra_info("sslcontext") is not None
         self.transport = FaultTransport(self)
         self.clock = clock
         self.opened_at = clock.now()
         self.current: ExchangeEvent | None = None
         self.current_session: Session | None = None
         self.draining = False
+        self.released = asyncio.Event()
         self.gone = asyncio.Event()
         self.ended_by: Party | None = None
-        self.ended_how: str | None = None
+        self.ended_how: How | None = None
+        self.allowance: int | None = None
+        """Bytes that may still be written; what is beyond them is dropped, and ``overrun`` set. None: all."""
+        self.overrun = False
+        self.feed: Callable[[bytes], None] = _nowhere
+        """Where received bytes go that came while the connection was held."""
+        self.unread: Callable[[], bool] = _nothing_unread
+        """Tells whether the request at hand has not been read to its end."""
         self._sessions: dict[Session, int] = {}
-        self._fin_seen: set[Party] = set()
+        self._told: list[tuple[What, Party]] = []
+        self._linger: asyncio.TimerHandle | None = None
+        self._held = 0
+        self._backlog = bytearray()
+        # What is written is then out of our hands when uvicorn says so: it waits until the buffer is empty. TLS
+        # transports compare with >=, so that 0 would pause them for ever.
+        transport.set_write_buffer_limits(high=1 if self.secure else 0, low=0)
 
     # Sessions and journal
+
+    def number_in(self, session: Session) -> int | None:
+        """Return the number that a session's journal knows this connection by, None where it does not know it."""
+        return self._sessions.get(session)
+
+    def only_in(self, session: Session) -> bool:
+        """Tell whether no other session has used this connection."""
+        return set(self._sessions) <= {session}
 
     def join(self, session: Session, number: int) -> None:
         """Let a session's journal hear of this connection from now on, and of its opening."""
         self._sessions[session] = number
-        age = self.clock.now() - self.opened_at
-        opened = max(0.0, session.clock.now() - age)
+        opened = max(0.0, session.clock.now() - (self.clock.now() - self.opened_at))
         session.journal.add(ConnectionEvent(number, "opened", "client", opened))
+        if self.secure:
+            session.journal.add(ConnectionEvent(number, "handshake", "client", opened))
 
-    def _tell(self, what: str, by: Party, fault: str | None = None) -> None:
+    def _tell(self, what: How, by: Party, fault: str | None = None) -> bool:
+        """Write into the journals, once for each kind and side; return whether it was news."""
+        if (what, by) in self._told:
+            return False
+        self._told.append((what, by))
         for session, number in self._sessions.items():
-            session.journal.add(ConnectionEvent(number, what, by, session.clock.now(), fault))  # type: ignore[arg-type] # what is one of the literals at each call
+            session.journal.add(ConnectionEvent(number, what, by, session.clock.now(), fault))
+        return True
 
-    def wrote(self, size: int) -> None:
-        """Count bytes handed to the network for the exchange at hand."""
+    def _end(self, how: How, by: Party) -> None:
+        """Note how the connection ends; the exchange at hand ends with it."""
+        if self.ended_how is None:
+            self.ended_how, self.ended_by = how, by
         event, session = self.current, self.current_session
-        if event is not None and session is not None and size:
-            now = session.clock.now()
-            event.bytes_sent += size
-            event.t_last_byte = now
-            if event.t_first_byte is None:
-                event.t_first_byte = now
+        if event is not None and session is not None and event.ended.how == "open":
+            event.ended.how, event.ended.by = how, by
+            event.t_ended = session.clock.now()
+
+    def wrote(self, data: bytes) -> None:
+        """Count bytes handed to the network for the exchange at hand; an interim response is none of the answer's."""
+        event, session = self.current, self.current_session
+        if event is None or session is None or not data:
+            return
+        if not event.bytes_sent and data.startswith(b"HTTP/1.1 100 "):
+            return
+        now = session.clock.now()
+        event.bytes_sent += len(data)
+        event.t_last_byte = now
+        if event.t_first_byte is None:
+            event.t_first_byte = now
 
     # What the other side does
 
     def client_fin(self) -> None:
         """Take note that the client has shut down its side."""
-        if "client" not in self._fin_seen:
-            self._fin_seen.add("client")
-            self._tell("fin", "client")
+        if self._tell("fin", "client"):
             self._end("fin", "client")
+        self.released.set()
 
     def lost(self, exc: BaseException | None) -> None:
         """Take note that the connection is over."""
-        if isinstance(exc, ConnectionError):
-            self._tell("rst", "client")
-            self._end("rst", "client")
-        elif self.ended_how is None:
-            self._server_fin()
+        if self.gone.is_set():
+            return
+        if ("rst", "server") not in self._told:
+            if exc is not None and not isinstance(exc, ssl.SSLError):
+                self._take_back_unsent()
+                self._tell("rst", "client")
+                self._end("rst", "client")
+            elif self._tell("fin", "server"):
+                self._end("fin", "server")
+        if self._linger is not None:
+            self._linger.cancel()
         self.gone.set()
+        self.released.set()
         for session in self._sessions:
             session.wires.pop(self, None)
 
-    def _end(self, how: str, by: Party) -> None:
-        if self.ended_how is None:
-            self.ended_how, self.ended_by = how, by
-
-    def _server_fin(self, fault: str | None = None) -> None:
-        if "server" not in self._fin_seen:
-            self._fin_seen.add("server")
-            self._tell("fin", "server", fault)
-        self._end("fin", "server")
+    def _take_back_unsent(self) -> None:
+        event = self.current
+        if event is not None:
+            event.bytes_sent -= min(event.bytes_sent, self.unsent())
 
     # What we do
 
-    def closing(self) -> None:
-        """Take note that the server closes in the ordinary way (keep-alive over, ``Connection: close``)."""
-        if not self.gone.is_set() and self.ended_how is None:
-            self._server_fin()
+    def close(self) -> None:
+        """Close in the ordinary way: keep-alive is over, or ``Connection: close``.
+
+        Where the request has not been read to its end, the close lingers: writing is shut down and the rest is read for
+        up to a second, since an RST for unread bytes could take the answer away from the client.
+        """
+        if self.gone.is_set() or self.draining:
+            return
+        self.draining = True
+        self._tell("fin", "server")
+        if self.ended_how is None:
+            self.ended_how, self.ended_by = "fin", "server"
+        if self.unread() and not self.secure and self.inner.can_write_eof():
+            self._shut_down()
+            self._linger = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self.inner.close)
+            self.inner.resume_reading()
+        else:
+            self.inner.close()
 
     async def fin(self, fault: str | None = None) -> None:
-        """End with FIN: shut down writing, read on to the client's end or one second, then close."""
+        """End with FIN, once the bytes that were promised have left; then read on to the client's end or one second."""
         if self.gone.is_set():
             return
         self.draining = True
-        if not self.inner.can_write_eof():
-            await self._left()
-            self._server_fin(fault)
-            self.inner.close()
-        else:
-            with contextlib.suppress(OSError, RuntimeError):
-                self.inner.write_eof()
-            await self._left()
-            self._server_fin(fault)
-        with contextlib.suppress(RuntimeError):
-            self.inner.resume_reading()
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await self.gone.wait()
-        except TimeoutError:
-            self.inner.close()
-            await self.wait_gone()
+        self.inner.resume_reading()
+        await self._left()
+        if self.gone.is_set():
+            return
+        self._shut_down()
+        if self._tell("fin", "server", fault):
+            self._end("fin", "server")
+        if not await self._wait_gone():
+            (self.inner.abort if self.secure else self.inner.close)()
+            await self._wait_gone()
 
     async def rst(self, fault: str | None = None) -> None:
         """End with RST, once the bytes that were promised have left."""
@@ -142,125 +203,101 @@ class Wire:
         await self._left()
         if self.gone.is_set():
             return
-        self._tell("rst", "server", fault)
-        self._end("rst", "server")
-        self.abort(linger_zero=True)
-        await self.wait_gone()
-
-    def abort(self, *, linger_zero: bool = False) -> None:
-        """Drop the connection at once, with RST where ``linger_zero`` asks for it."""
+        self._take_back_unsent()
+        if self._tell("rst", "server", fault):
+            self._end("rst", "server")
         sock = self.inner.get_extra_info("socket")
-        if linger_zero and sock is not None:
+        if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         self.inner.abort()
+        await self._wait_gone()
 
-    async def wait_gone(self) -> None:
-        """Wait until the connection is over, or one second."""
+    def abort(self) -> None:
+        """Drop the connection at once, whatever is under way: the session has ended."""
+        self.released.set()
+        self.inner.abort()
+
+    def _shut_down(self) -> None:
+        """Shut down writing. Errors mean that the client was faster."""
+        with contextlib.suppress(OSError, RuntimeError):
+            if self.secure:
+                self.inner.close()
+                self.inner.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            elif self.inner.can_write_eof():
+                self.inner.write_eof()
+            else:
+                self.inner.close()
+
+    async def _wait_gone(self) -> bool:
+        """Wait until the connection is over, or one second; return whether it is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self.gone.wait()
+        return self.gone.is_set()
 
     async def _left(self) -> None:
-        """Wait until every byte written has been taken by the other side's kernel, or five seconds."""
-        wait = 0.0005
-        deadline = self.clock.now() + _FLUSH_SECONDS
-        while self.unsent() and not self.gone.is_set() and self.clock.now() < deadline:
+        """Wait until the other side's kernel has taken every byte written, the client leaves, or the session ends."""
+        wait = _FIRST_POLL
+        while not self.released.is_set() and self.unsent():
             await self.clock.sleep(wait)
-            wait = min(wait * 2, 0.02)
+            wait = min(wait * 2, _LAST_POLL)
 
     def unsent(self) -> int:
-        """Return how many written bytes have not been acknowledged by the other side's kernel."""
-        waiting = self.inner.get_write_buffer_size()
-        ask = getattr(self.inner, "unsent_bytes", None)
-        if ask is not None:
-            return int(ask())
-        sock = self.inner.get_extra_info("socket")
-        if sock is None or sock.fileno() < 0:
-            return waiting
+        """Return how many written bytes the other side's kernel has not acknowledged."""
+        return unsent_bytes(self.inner)
+
+    # Holding
+
+    @property
+    def held(self) -> bool:
+        """Tell whether a fault lets time pass at the moment."""
+        return self._held > 0
+
+    async def hold(self, seconds: float | None) -> bool:
+        """Let time pass (None: any); return False as soon as the client leaves or the session ends.
+
+        Meanwhile the connection is read even where uvicorn has paused it, for otherwise nobody would notice the
+        client's end behind a pipelined request. What arrives is kept, and parsed afterwards.
+        """
+        self._held += 1
+        self.inner.resume_reading()
         try:
-            queued = fcntl.ioctl(sock.fileno(), _SIOCOUTQ, b"\0\0\0\0")
-        except OSError:
-            return waiting
-        return waiting + int.from_bytes(queued, "little")
+            async with asyncio.timeout(seconds):
+                await self.released.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._held -= 1
+            if not self._held:
+                self._let_in()
+        return not self.released.is_set()
 
+    def keep(self, data: bytes) -> bool:
+        """Take received bytes while the connection is held or ending; False where the server is to have them."""
+        if self._held:
+            self._backlog += data
+            if len(self._backlog) > _BACKLOG:
+                self.inner.pause_reading()
+            return True
+        return self.draining
 
-class FaultTransport(asyncio.Transport):
-    """What uvicorn writes to: passes everything on, and counts it."""
-
-    def __init__(self, wire: Wire) -> None:
-        super().__init__()
-        self._wire = wire
-        self._inner = wire.inner
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, unless the connection is being ended by a fault."""
-        if self._wire.draining:
+    def _let_in(self) -> None:
+        backlog = bytes(self._backlog)
+        self._backlog.clear()
+        if self.released.is_set() or self.draining:
             return
-        self._wire.wrote(len(data))
-        self._inner.write(data)
+        if self.transport.read_paused:
+            self.inner.pause_reading()
+        else:
+            self.inner.resume_reading()
+        if backlog:
+            self.feed(backlog)
 
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Send several pieces as one."""
-        self.write(b"".join(list_of_data))
 
-    def close(self) -> None:
-        """Close in the ordinary way; a fault that is ending the connection is left to do so."""
-        if self._wire.draining and not self._wire.gone.is_set():
-            return
-        self._wire.closing()
-        self._inner.close()
+def _nowhere(_data: bytes) -> None:
+    return None
 
-    def abort(self) -> None:
-        """Drop the connection."""
-        self._inner.abort()
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the real transport knows."""
-        return self._inner.get_extra_info(name, default)
-
-    def is_closing(self) -> bool:
-        """Tell whether nothing more can be sent."""
-        return self._wire.draining or self._inner.is_closing()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection to another protocol."""
-        self._inner.set_protocol(protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the protocol in charge."""
-        return self._inner.get_protocol()
-
-    def is_reading(self) -> bool:
-        """Tell whether the transport reads."""
-        return self._inner.is_reading()
-
-    def pause_reading(self) -> None:
-        """Stop reading; while a fault ends the connection, reading goes on to drain it."""
-        if not self._wire.draining:
-            self._inner.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if not self._inner.is_closing():
-            self._inner.resume_reading()
-
-    def can_write_eof(self) -> bool:
-        """Tell whether the connection can be closed for writing alone."""
-        return self._inner.can_write_eof()
-
-    def write_eof(self) -> None:
-        """Close for writing."""
-        self._inner.write_eof()
-
-    def get_write_buffer_size(self) -> int:
-        """Return the bytes not yet handed to the kernel."""
-        return self._inner.get_write_buffer_size()
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the low and high marks."""
-        return self._inner.get_write_buffer_limits()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the marks."""
-        self._inner.set_write_buffer_limits(high, low)
+def _nothing_unread() -> bool:
+    return False

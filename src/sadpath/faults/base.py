@@ -6,11 +6,12 @@
 
 Each hook does nothing by default, so a fault implements only the phases it is about. A fault reports that it took
 effect with ``exchange.fire``; one that did not is armed but not fired, and a case whose fault never fired proves
-nothing.
+nothing. Faults are settings, shared by every exchange that meets them: they keep no state of their own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -18,7 +19,7 @@ from typing import Any, Literal, Protocol
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.vocabulary import FaultSettings, Phase
 
-__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Interruption"]
+__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Interruption", "problem"]
 
 At = Literal["request", "response", "head", "body"]
 """Where a fault that ends or holds an exchange acts."""
@@ -71,8 +72,13 @@ class Exchange(Protocol):
     def answer(self, value: Answer) -> None: ...
 
     @property
-    def hooks(self) -> Hooks | None:
-        """The backend's own hooks, if it has any."""
+    def body_size(self) -> int:
+        """Bytes of body that the answer, as it stands, will send: none for HEAD, 204 and 304."""
+        ...
+
+    @property
+    def credentials(self) -> dict[Literal["access", "refresh"], str | None]:
+        """The tokens that the request carries; the refresh token only where the operation's role is ``refresh``."""
         ...
 
     def fire(self, fault: Fault, phase: Phase, byte: int | None = None) -> None:
@@ -93,6 +99,18 @@ class Exchange(Protocol):
 
     async def end(self, how: Ending) -> None:
         """End the exchange; does not return."""
+        ...
+
+    def presents(self, kind: Literal["access", "refresh"]) -> bool:
+        """Tell whether the request carries a token of a kind that may still be valid.
+
+        It may if the session's backend has issued it and no fault has let it expire; or if nothing is known of tokens
+        at all, because no roles describe them.
+        """
+        ...
+
+    def expire(self, kind: Literal["access", "refresh"]) -> bool:
+        """Let the tokens issued so far count as expired at the backend; False where it has no hook for that."""
         ...
 
     def fixture(self, name: str) -> tuple[bytes, str]:
@@ -132,10 +150,16 @@ class Interruption:
 class Delivery:
     """How the answer's bytes leave.
 
-    ``pieces`` may split the body and pace it: it returns pairs of a wait in seconds and the bytes sent after it.
+    An interruption acts only where something is still to come: one behind the last byte of a body of a stated length
+    would keep nothing from the client, so it is passed over.
+
+    ``limit`` drops what goes beyond so many bytes of head and body together, then acts, told the phase and, in a body
+    of a stated length, the byte. ``pieces`` may split the body and pace it: it returns pairs of a wait in seconds and
+    the bytes sent after it.
     """
 
     interruptions: list[Interruption] = field(default_factory=list)
+    limit: tuple[int, Callable[[Phase, int | None], Awaitable[None]]] | None = None
     pieces: Callable[[bytes], list[tuple[float, bytes]]] | None = None
 
     def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
@@ -157,14 +181,12 @@ class Fault(FaultSettings):
         """Change how the answer's bytes leave."""
 
     def answers(self) -> bool:
-        """Tell whether the fault answers in the backend's place (its effect is then not committed)."""
+        """Tell whether the fault answers in the backend's place, whose effect is then not committed."""
         return False
 
 
 def problem(status: int, title: str, **members: Any) -> Answer:
     """Return an ``application/problem+json`` answer (RFC 9457) that also carries ``message``."""
-    import json
-
     body = {"type": "about:blank", "title": title, "status": status, "message": title, **members}
     answer = Answer(status)
     answer.set_body(json.dumps(body).encode(), "application/problem+json")

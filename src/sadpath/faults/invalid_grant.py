@@ -1,0 +1,45 @@
+"""The fault ``invalid_grant``: the refresh token is refused for good."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+from sadpath.faults.base import Answer, Exchange, Fault
+from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+
+__all__ = ["InvalidGrant", "refused_grant"]
+
+
+def refused_grant(why: str) -> Answer:
+    """Return a token endpoint's error answer (RFC 6749 §5.2)."""
+    answer = Answer(400, [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")])
+    answer.set_body(json.dumps({"error": "invalid_grant", "error_description": why}).encode(), "application/json")
+    return answer
+
+
+class InvalidGrant(Fault):
+    """Answers as a token endpoint that no longer knows the grant; the backend does not run, and keeps its tokens."""
+
+    name: ClassVar[str] = "invalid_grant"
+    family: ClassVar[Family] = "auth"
+    phase: ClassVar[Phase] = "request"
+    summary: ClassVar[str] = "A 400 with the error invalid_grant of RFC 6749; the backend does not run."
+    seen_by: ClassVar[dict[str, str]] = {
+        "curl": "exit 0 (22 with --fail)",
+        "httpx": "a response; HTTPStatusError from raise_for_status",
+        "browser": "a response; fetch resolves with ok = false",
+    }
+
+    async def on_request(self, exchange: Exchange) -> None:
+        """Answer, so that the backend does not run."""
+        if exchange.answer is None:
+            exchange.answer = refused_grant("The refresh token is invalid, expired, revoked or used")
+            exchange.fire(self, "request")
+
+    def answers(self) -> bool:
+        """Tell that the backend is left out."""
+        return True
+
+
+FAULTS.register(InvalidGrant)
