@@ -137,7 +137,8 @@ def _of_http_error(request: Request, error: HTTPException, allowed: Mapping[str,
     if error.status_code == 405:
         # Starlette names only the methods of the first route with this path; RFC 9110 §10.2.1 wants them all.
         route = request.scope.get("route")
-        allow = allowed.get(getattr(route, "path", ""), (error.headers or {}).get("Allow", ""))
+        said = (error.headers or {}).get("Allow", "").split(", ")
+        allow = allowed.get(getattr(route, "path", ""), ", ".join(sorted(said)))
         detail = f"{request.method} is not possible here; {allow} is."
         return Problem(METHOD_NOT_ALLOWED, detail, headers={"Allow": allow})
     if error.status_code == 404:

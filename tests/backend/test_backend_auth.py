@@ -132,6 +132,16 @@ def test_access_token_lives_an_hour(ada: Visitor) -> None:
     )
 
 
+def test_token_expires_on_the_second(enter: Enter) -> None:
+    """At the very second of ``exp`` a token is no longer accepted (RFC 7519 §4.1.4)."""
+    visitor = enter()
+    visitor.session.clock.start = 1_800_000_000.0
+    visitor.sign_in()
+    visitor.session.clock.advance(HOUR)
+
+    assert visitor.get("/settings").status_code == 401
+
+
 def test_refresh_token_lives_thirty_days(ada: Visitor) -> None:
     """A refresh token works just before thirty days have passed; its successor has thirty days of its own."""
     ada.session.clock.advance(MONTH - 1)

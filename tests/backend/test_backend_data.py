@@ -39,6 +39,7 @@ def _transcript(root: Path, hash_seed: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_in_every_process(root: Path) -> None:
     """In processes with different hash seeds the same session answers the same bytes; Faker and PyJWT load late."""
     first, second = _transcript(root, "0"), _transcript(root, "4711")

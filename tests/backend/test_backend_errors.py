@@ -50,7 +50,7 @@ def test_unknown_route(ada: Visitor, path: str) -> None:
         ("POST", "/settings", "GET"),
         ("GET", "/auth/login", "POST"),
         ("DELETE", "/health", "GET"),
-        ("POST", "/openapi.json", "GET"),
+        ("POST", "/openapi.json", "GET, HEAD"),
     ],
 )
 def test_method_not_allowed(ada: Visitor, method: str, path: str, allow: str) -> None:
@@ -58,9 +58,7 @@ def test_method_not_allowed(ada: Visitor, method: str, path: str, allow: str) ->
     answer = ada.send(method, path)
 
     assert answer.status_code == 405
-    assert set(answer.headers["allow"].split(", ")) >= set(allow.split(", "))
-    if path != "/openapi.json":
-        assert answer.headers["allow"] == allow
+    assert answer.headers["allow"] == allow
     assert _is_problem(answer)
 
 

@@ -33,6 +33,7 @@ def _joined(pages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return list(chain.from_iterable(pages))
 
 
+@pytest.mark.slow
 @given(limit=st.integers(1, 100), data=st.sampled_from(["small-shop", "wide-shop"]))
 def test_pages_are_the_collection(enter: Enter, limit: int, data: str) -> None:
     """For any limit and collection the pages hold every order exactly once, newest first, and none is empty."""
