@@ -1,0 +1,109 @@
+"""The reference client: an API client that keeps its promises when the network and the server do not.
+
+From the outside in: repository and cache, one deadline, retry, redirects, the session (renewal and one replay), and the
+exchange, which includes reading the body. It imports nothing else of this project and knows of no test: time, chance,
+storage and logging are handed in (``ports``), and each layer can be replaced (``parts``).
+"""
+
+from __future__ import annotations
+
+from .background import BackgroundError
+from .client import ShopClient
+from .domain import CursorPage, HttpAnswer, Order, OrderLine, Page, Settings, SignedIn, User
+from .failures import (
+    Bug,
+    CacheFailure,
+    Conflict,
+    ConnectionFailure,
+    Decode,
+    Failure,
+    Forbidden,
+    NotFound,
+    Offline,
+    RateLimited,
+    Redirect,
+    Server,
+    StatusFailure,
+    Timeout,
+    TooLarge,
+    Unauthorized,
+    UnexpectedStatus,
+    Validation,
+)
+from .local import MemoryLocal, MemoryTokens
+from .local_sqlite import SqliteLocal
+from .paging import Pager
+from .parts import Parts
+from .policy import Policy, PolicyError
+from .ports import (
+    Chance,
+    Clock,
+    Entry,
+    EntryKey,
+    LocalDataSource,
+    Logger,
+    MovableClock,
+    SavedSession,
+    StandardLogger,
+    SystemChance,
+    SystemClock,
+    Tokens,
+    TokenStore,
+)
+from .result import Err, Result, Success
+from .tokens_file import FileTokens
+
+__all__ = [
+    "BackgroundError",
+    "Bug",
+    "CacheFailure",
+    "Chance",
+    "Clock",
+    "Conflict",
+    "ConnectionFailure",
+    "CursorPage",
+    "Decode",
+    "Entry",
+    "EntryKey",
+    "Err",
+    "Failure",
+    "FileTokens",
+    "Forbidden",
+    "HttpAnswer",
+    "LocalDataSource",
+    "Logger",
+    "MemoryLocal",
+    "MemoryTokens",
+    "MovableClock",
+    "NotFound",
+    "Offline",
+    "Order",
+    "OrderLine",
+    "Page",
+    "Pager",
+    "Parts",
+    "Policy",
+    "PolicyError",
+    "RateLimited",
+    "Redirect",
+    "Result",
+    "SavedSession",
+    "Server",
+    "Settings",
+    "ShopClient",
+    "SignedIn",
+    "SqliteLocal",
+    "StandardLogger",
+    "StatusFailure",
+    "Success",
+    "SystemChance",
+    "SystemClock",
+    "Timeout",
+    "TokenStore",
+    "Tokens",
+    "TooLarge",
+    "Unauthorized",
+    "UnexpectedStatus",
+    "User",
+    "Validation",
+]

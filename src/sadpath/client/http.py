@@ -1,0 +1,287 @@
+"""The seam to the HTTP library: the one module that imports it.
+
+httpx reads URLs and undoes content codings; its engine, httpcore, keeps the pool. The pool is built here and not by
+``httpx.AsyncClient`` because only so can the bytes be counted that an exchange sent and received, and only those tell
+whether a request may have arrived and whether a reused connection ended without a byte of answer (RFC 9112 §9.3.1).
+To run on httpx2, change the two imports.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpcore
+import httpx
+
+__all__ = ["Http", "InvalidUrlError", "Opened", "Origin", "Url", "Wire"]
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port (RFC 9110 §4.3.1)."""
+
+_PORTS = {"http": 80, "https": 443}
+_KEEP_ALIVE = 5.0
+"""Seconds that an idle connection is kept: shorter than what servers commonly grant, so that races are rare."""
+
+_CHUNK = 65_536
+"""Bytes that are handed to the connection at a time, so that the write timeout is for a gap and not for the whole."""
+
+
+class InvalidUrlError(ValueError):
+    """A text that is no URL of an HTTP resource."""
+
+
+class Url:
+    """A parsed http or https URL."""
+
+    __slots__ = ("_url", "origin")
+
+    def __init__(self, text: str) -> None:
+        """Parse ``text``. Raises ``InvalidUrlError``."""
+        try:
+            url = httpx.URL(text)
+        except httpx.InvalidURL as error:
+            raise InvalidUrlError(str(error)) from error
+        if url.scheme not in _PORTS or not url.host:
+            raise InvalidUrlError("not an http or https URL with a host")
+        self._url = url
+        self.origin: Origin = (url.scheme, url.host, url.port or _PORTS[url.scheme])
+
+    def __str__(self) -> str:
+        return str(self._url)
+
+    def join(self, location: str) -> Url:
+        """Resolve a reference against this URL. Raises ``InvalidUrlError``."""
+        try:
+            return Url(str(self._url.join(location)))
+        except httpx.InvalidURL as error:
+            raise InvalidUrlError(str(error)) from error
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return self._url.path
+
+    @property
+    def host_header(self) -> str:
+        """The value of the Host field (RFC 9110 §7.2)."""
+        return self._url.netloc.decode("ascii")
+
+    def for_library(self) -> httpcore.URL:
+        """Return what the pool takes."""
+        return httpcore.URL(
+            scheme=self._url.raw_scheme, host=self._url.raw_host, port=self._url.port, target=self._url.raw_path
+        )
+
+
+@dataclass
+class Wire:
+    """What one exchange did on the wire: whether it opened a connection, and the bytes that went out and came in."""
+
+    fresh: bool = False
+    sent: int = 0
+    received: int = 0
+
+
+_current: ContextVar[Wire | None] = ContextVar("_current", default=None)
+
+
+class _CountingStream(httpcore.AsyncNetworkStream):
+    """A connection that counts for the exchange in whose task it is used."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, ca_pem: str | None) -> None:
+        self._stream = stream
+        self._ca_pem = ca_pem
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        if wire := _current.get():
+            wire.received += len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # Counted before: a write that fails may have sent some of it.
+        if wire := _current.get():
+            wire.sent += len(buffer)
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,  # a placeholder: the real one is made when it is first needed
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._stream.start_tls(_tls_context(self._ca_pem), server_hostname, timeout)
+        return await _kept_or_closed(_CountingStream(stream, self._ca_pem))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _CountingBackend(httpcore.AsyncNetworkBackend):
+    """Opens counting connections."""
+
+    def __init__(self, ca_pem: str | None) -> None:
+        # httpcore has a stand-in of that name for installations without anyio, and pyright takes it for the real one.
+        self._backend: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
+        self._ca_pem = ca_pem
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        if wire := _current.get():
+            wire.fresh = True
+        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return await _kept_or_closed(_CountingStream(stream, self._ca_pem))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+async def _kept_or_closed(stream: _CountingStream) -> _CountingStream:
+    """Close a new connection whose exchange was given up meanwhile.
+
+    httpcore would keep it for ever in a state that is neither idle nor closed: between the end of connecting and the
+    first byte it has a moment in which a cancellation goes by unnoticed.
+    """
+    try:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await stream.aclose()
+        raise
+    return stream
+
+
+@lru_cache(maxsize=8)
+def _tls_context(ca_pem: str | None) -> ssl.SSLContext:
+    """Return the context for these certificate authorities: reading them costs tens of milliseconds, so once."""
+    usual = ca_pem is None
+    context = httpx.create_ssl_context(trust_env=False) if usual else ssl.create_default_context(cadata=ca_pem)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class _RawBody(httpx.AsyncByteStream):
+    """A body as it came, for httpx to undo its coding."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with aclosing(self._response.aiter_stream()) as parts:  # type: ignore[type-var]  # it is a generator
+            async for part in parts:
+                yield part
+
+
+class Opened:
+    """A reply whose head has arrived; its body can be read, and it must be closed."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body, its content coding undone. Raises the library's exceptions."""
+        raw = _RawBody(self._response)
+        codings = [(name, value) for name, value in self.headers if name == "content-encoding"]
+        if not codings:
+            async with aclosing(raw.__aiter__()) as parts:  # type: ignore[type-var]  # it is a generator
+                async for part in parts:
+                    yield part
+            return
+        async with aclosing(httpx.Response(self.status, headers=codings, stream=raw).aiter_bytes()) as parts:  # type: ignore[type-var]  # it is a generator
+            async for part in parts:
+                yield part
+
+    async def close(self) -> None:
+        """Give the connection back, or close it where the body was not read to its end."""
+        with anyio.CancelScope(shield=True):
+            await self._response.aclose()
+
+
+class Http:
+    """A pool of HTTP/1.1 connections. Nothing is opened before the first request."""
+
+    def __init__(self, *, size: int, ca_pem: str | None = None) -> None:
+        self._size = size
+        self._ca_pem = ca_pem
+        self._pool: httpcore.AsyncConnectionPool | None = None
+
+    async def open(
+        self,
+        method: str,
+        url: Url,
+        *,
+        headers: Iterable[tuple[str, str]],
+        body: AsyncIterator[bytes] | bytes | None,
+        timeouts: Mapping[str, float | None],
+        wire: Wire,
+    ) -> Opened:
+        """Send a request and wait for the head of the reply; ``wire`` is kept up to date until the reply is closed.
+
+        Raises the library's exceptions, and ``UnicodeEncodeError`` for what cannot stand in a field.
+        """
+        _current.set(wire)
+        request = httpcore.Request(
+            method,
+            url.for_library(),
+            headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
+            content=_pieces(body),
+            extensions={"timeout": dict(timeouts)},
+        )
+        return Opened(await self._library_pool().handle_async_request(request))
+
+    async def drop_idle(self) -> None:
+        """Close the connections that nobody uses, so that the next request gets a fresh one."""
+        for connection in self._pool.connections if self._pool else ():
+            if connection.is_idle():
+                await connection.aclose()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, in use or idle."""
+        return sum(not connection.is_closed() for connection in self._pool.connections) if self._pool else 0
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    def _library_pool(self) -> httpcore.AsyncConnectionPool:
+        if self._pool is None:
+            self._pool = httpcore.AsyncConnectionPool(
+                ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                max_connections=self._size,
+                max_keepalive_connections=self._size,
+                keepalive_expiry=_KEEP_ALIVE,
+                network_backend=_CountingBackend(self._ca_pem),
+            )
+        return self._pool
+
+
+async def _pieces(body: AsyncIterator[bytes] | bytes | None) -> AsyncIterator[bytes]:
+    if body is None:
+        return
+    if isinstance(body, bytes):
+        for start in range(0, len(body), _CHUNK):
+            yield body[start : start + _CHUNK]
+        return
+    async for piece in body:
+        yield piece
