@@ -1,0 +1,55 @@
+"""``sadpath serve``: the local mock backend, misbehaving as a scenario says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sadpath.cli._base import RootOption, verb
+
+
+def serve(
+    *,
+    scenario: Annotated[
+        str | None,
+        typer.Option("--scenario", metavar="NAME", show_default=False, help="What goes wrong. Default: nothing."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, metavar="PORT", help="Where to listen; 0 takes any free port.")
+    ] = 8080,
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", help="Beyond loopback the control API needs --admin-token.")
+    ] = "127.0.0.1",
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
+    ] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Take in changed scenarios and a changed backend.")] = False,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(
+            "--admin-token",
+            metavar="TOKEN",
+            envvar="SADPATH_ADMIN_TOKEN",
+            show_default=False,
+            help="What the control API asks for as `Authorization: Bearer TOKEN`.",
+        ),
+    ] = None,
+    root: RootOption = None,
+) -> None:
+    """Serve the workspace's backend, misbehaving as a scenario says; Ctrl-C stops it."""
+    import asyncio  # noqa: PLC0415 - what is dear is imported where it is needed
+
+    from sadpath.core.errors import UsageError  # noqa: PLC0415 - as above
+    from sadpath.server.runner import LiveServer  # noqa: PLC0415 - brings FastAPI
+    from sadpath.server.serving import serve as serve_until_stopped  # noqa: PLC0415 - brings FastAPI
+    from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
+
+    if admin_token is not None and not admin_token.strip():
+        raise UsageError("--admin-token must not be empty")
+    workspace = find_workspace(root)
+    server = LiveServer(workspace, host=host, port=port, seed=seed, admin_token=admin_token)
+    asyncio.run(serve_until_stopped(workspace, server, scenario=scenario, watch=watch))
+
+
+verb(serve)
