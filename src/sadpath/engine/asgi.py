@@ -252,6 +252,8 @@ class _Handling:
             raise AssertionError("there is no answer to deliver")
         if answer.header(b"date") is None:
             answer.headers.append((b"date", formatdate(math.floor(exchange.wall()), usegmt=True).encode()))
+        if self.scope.get("http_version") == "1.0" and answer.header(b"content-length") is None:
+            answer.set_body(answer.body)  # such a client knows no chunks (RFC 9112 §7.1)
         if answer.header(b"access-control-allow-origin") is None:
             answer.headers.extend(cors_headers(self.scope["headers"]))
         await exchange.deliver(self._send_or_leave)

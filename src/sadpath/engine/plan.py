@@ -45,12 +45,20 @@ class Plan:
                 continue
             n = self._matched[index]
             self._matched[index] += 1
-            if rule.chance is not None and draw(*self._key, "rule", index, n) >= rule.chance:
+            if not self._hits(index, n):
                 continue
             cursor = self._cursor[index]
             self._cursor[index] += 1
             return Decision(index, n, _step(rule, cursor))
         return None
+
+    def hits(self, rule: int, count: int) -> list[bool]:
+        """Return whether a rule decides at each of its first ``count`` matches: what its chance is resolved to."""
+        return [self._hits(rule, n) for n in range(count)]
+
+    def _hits(self, rule: int, n: int) -> bool:
+        chance = self._rules[rule].chance
+        return chance is None or draw(*self._key, "rule", rule, n) < chance
 
     def used(self) -> list[int]:
         """Return how often each rule has decided."""

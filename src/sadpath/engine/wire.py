@@ -215,6 +215,8 @@ class Wire:
 
     def abort(self) -> None:
         """Drop the connection at once, whatever is under way: the session has ended."""
+        if not self.gone.is_set() and self._tell("fin", "server"):
+            self._end("fin", "server")
         self.released.set()
         self.inner.abort()
 
