@@ -39,9 +39,11 @@ def parse_duration(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value == 0:
             return 0.0
-        if not math.isfinite(value) or value < 0:
-            raise ValueError(f"must be a duration that is finite and not negative, not {value}")
-        raise ValueError(f"the duration {value} has no unit: write for example {value}ms or {value}s")
+        if value != value or value in (math.inf, -math.inf) or value < 0:  # noqa: PLR0124 - isfinite() fails on huge ints
+            raise ValueError(f"must be a duration that is finite and not negative, not {shown(value)}")
+        raise ValueError(
+            f"the duration {shown(value)} has no unit: write for example {shown(value)}ms or {shown(value)}s"
+        )
     match = _DURATION.fullmatch(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
     if match is None:
         raise ValueError(f"must be a duration such as 300ms, 1.5s or 2m, not {shown(value)}")

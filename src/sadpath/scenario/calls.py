@@ -6,11 +6,19 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from sadpath.core.names import nearest, shown
 from sadpath.core.units import Duration, Seconds, format_seconds
-from sadpath.scenario.filemodel import FileModel, Several, Trouble, complain, complain_of
+from sadpath.scenario.filemodel import FileModel, Several, Trouble, complain, complain_of, explain
 from sadpath.scenario.rules import OPERATION_ID, Rule, is_file
 
 __all__ = [
@@ -211,7 +219,10 @@ def parse_call_step(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, FileModel):
         return value
     model = next((_STEPS[word] for word in STEP_WORDS if isinstance(value, dict) and word in value), Call)
-    return model.model_validate(value, context=info.context)
+    try:
+        return model.model_validate(value, context=info.context)
+    except ValidationError as error:
+        raise complain_of(explain(error, value, model)) from error
 
 
 StepOfCalls = Annotated[CallStep, BeforeValidator(parse_call_step)]

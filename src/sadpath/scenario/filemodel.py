@@ -110,9 +110,16 @@ class Trouble:
     nearest: str | None = None
 
 
-def field_path(place: Place) -> str | None:
-    """Return a place as an author would write it, such as ``faults[0].plan[1].status.code``; None for the root."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+def field_path(place: Place, data: Any = None) -> str | None:
+    """Return a place as an author would write it, such as ``faults[0].plan[1].status.code``; None for the root.
+
+    Where ``data`` is known, a number that is the key of a mapping (``401``) is told from the index of a list.
+    """
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) and not isinstance(data, dict) else f".{part}"
+        key = _step(data, part)
+        data = None if key is None else data[key]
     return text.removeprefix(".") or None
 
 
@@ -182,14 +189,17 @@ class _Finding:
             message, near = context["message"], context["nearest"]
         elif item["type"] == "missing":
             message = _MISSING_KEY
-        elif item["type"] == "extra_forbidden":
+        elif item["type"] in ("extra_forbidden", "invalid_key"):
             message, near = _UNKNOWN_KEY, nearest(str(place[-1]), _known_keys(model, place[:-1]))
+            near = None if near == place[-1] else near  # known, but to another member of a union
         elif item["type"] in ("value_error", "assertion_error"):
             message = str(context["error"])
         elif item["type"] in ("literal_error", "enum"):
             expected, near = _choice(context["expected"], item["input"])
         elif item["type"] in ("too_short", "too_long") and _counts_survivors(item):
             return None
+        elif item["type"] in ("too_short", "string_too_short") and context["min_length"] == 1:
+            message = "must not be empty"
         elif item["type"] in _EXPECTED:
             numbers = {key: f"{fact:g}" if isinstance(fact, float) else fact for key, fact in context.items()}
             expected = _EXPECTED[item["type"]].format(**numbers)
@@ -219,8 +229,8 @@ _EXPECTED = {
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
+    "too_short": "a list or mapping of {min_length} entries at least",
+    "too_long": "a list or mapping of {max_length} entries at most",
     "string_too_short": "text of at least {min_length} characters",
     "string_too_long": "text of at most {max_length} characters",
     "string_pattern_mismatch": "text of the form {pattern}",

@@ -135,7 +135,7 @@ def read_scenario(data: Any, where: str = "the scenario", context: Reading | Non
         return Scenario.model_validate(data, context=context or Reading())
     except ValidationError as error:
         raise FileProblems(
-            FileProblem(where, item.message, None, field_path(item.place), item.nearest)
+            FileProblem(where, item.message, None, field_path(item.place, data), item.nearest)
             for item in explain(error, data, Scenario)
         ) from error
     except RecursionError as error:

@@ -30,7 +30,7 @@ _ARGUMENTS: Schema = {"type": ["object", "null"]}
 def model_schema(model: type[BaseModel], title: str) -> Schema:
     """Return the schema of the files that a model is read from: a key that may be left out is not null either."""
     schema = model.model_json_schema(by_alias=True)
-    _refuse_null(schema)
+    _tighten(schema)
     return {"$schema": _DIALECT, **schema, "title": title}
 
 
@@ -65,19 +65,23 @@ def scenario_schema(vocabulary: Vocabulary = FAULTS) -> Schema:
     return schema
 
 
-def _refuse_null(schema: Any) -> None:
-    """Take the null out of what is null only where its key is left out."""
+def _tighten(schema: Any) -> None:
+    """Refuse null where it only means that a key is left out, and keys that are not of the form a mapping wants."""
     if isinstance(schema, list):
         for item in schema:
-            _refuse_null(item)
+            _tighten(item)
     elif isinstance(schema, dict):
         choices = schema.get("anyOf")
         if isinstance(choices, list) and {"type": "null"} in choices and schema.get("default", 0) is None:
             rest = [choice for choice in choices if choice != {"type": "null"}]
             del schema["anyOf"], schema["default"]
             schema |= rest[0] if len(rest) == 1 else {"anyOf": rest}
+        keyed = schema.get("patternProperties")
+        if isinstance(keyed, dict) and len(keyed) == 1 and "additionalProperties" not in schema:
+            ((pattern, values),) = schema.pop("patternProperties").items()
+            schema |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
         for item in schema.values():
-            _refuse_null(item)
+            _tighten(item)
 
 
 def _match(fields: Schema) -> Schema:
@@ -155,7 +159,7 @@ def _may_be_bare(kind: type[FaultSettings], implied: dict[str, Any]) -> bool:
 def _forms(kind: type[FaultSettings], implied: dict[str, Any], parts: dict[str, Schema]) -> list[Schema]:
     """Return the forms that the settings of one fault may have; puts what they refer to into ``parts``."""
     schema = kind.model_json_schema(by_alias=True, ref_template=f"#/$defs/{kind.name}.{{model}}")
-    _refuse_null(schema)
+    _tighten(schema)
     for name, part in schema.pop("$defs", {}).items():
         parts[f"{kind.name}.{name}"] = part
     needed = [name for name in schema.get("required", []) if name not in implied]

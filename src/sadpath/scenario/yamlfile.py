@@ -123,7 +123,7 @@ class YamlFile:
 
     def problem(self, message: str, *place: str | int, near: str | None = None) -> FileProblem:
         """Return a problem at a place in this file."""
-        return FileProblem(self.name, message, self.line(*place), field_path(place), near)
+        return FileProblem(self.name, message, self.line(*place), field_path(place, self.data), near)
 
     def problems(self, troubles: list[Trouble]) -> FileProblems:
         """Return troubles as the error to raise, in the order of their lines."""
