@@ -12,29 +12,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from sadpath.client import Chance, Err, Failure, Policy, Result, SavedSession, ShopClient, Success, Tokens
-from sadpath.client.policy import AuthPolicy, RetryPolicy, Timeouts
-
-T = TypeVar("T")
-
-USER = {
-    "id": 1,
-    "user_name": "Ada",
-    "email_address": "ada@example.com",
-    "avatar_url": None,
-    "created_at": "2024-02-29T12:00:00Z",
-}
-ORDER = {
-    "id": 7,
-    "user_id": 1,
-    "items": [{"sku": "TEA-250", "quantity": 2}],
-    "total_cents": 1198,
-    "status": "paid",
-    "created_at": "2024-02-29T12:00:00Z",
-}
-SETTINGS = {"theme": "dark", "locale": "en-GB", "notifications": True}
+from typing import Any
 
 
 @dataclass
@@ -283,69 +261,3 @@ async def serving(server: Server | None = None) -> AsyncIterator[Server]:
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class FixedChance(Chance):
-    """Draws always the same share of the range, and counts its keys."""
-
-    def __init__(self, share: float = 1.0) -> None:
-        self.share = share
-        self.keys = 0
-
-    def uniform(self, low: float, high: float) -> float:
-        """Return the share of the range."""
-        return low + (high - low) * self.share
-
-    def key(self) -> str:
-        """Return the next key."""
-        self.keys += 1
-        return f"key-{self.keys}"
-
-
-class Lines:
-    """A logger that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, line: str) -> None:
-        """Keep a line."""
-        self.lines.append(line)
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return "\n".join(self.lines)
-
-
-QUICK = Policy(
-    timeouts=Timeouts(connect=1.0, read=0.15, write=0.5, pool=0.5, total=5.0),
-    retry=RetryPolicy(first_delay=0.01, max_delay=0.05, jitter="none"),
-    auth=AuthPolicy(refresh_early=None),
-)
-"""The reference policy with waits that suit a test."""
-
-SESSION = SavedSession("ada@example.com", Tokens("access-token-1", "refresh-token-1"))
-
-
-@asynccontextmanager
-async def shop(
-    server: Server, *, policy: Policy = QUICK, signed_in: bool = True, **options: Any
-) -> AsyncIterator[ShopClient]:
-    """Run a client against the server, signed in with the first pair of tokens."""
-    async with ShopClient.create(server.url, policy=policy, **options) as client:
-        if signed_in:
-            await client.restore(SESSION)
-        yield client
-
-
-def failure_of(result: Result[Any]) -> Failure:
-    """Return the failure that a result holds."""
-    assert isinstance(result, Err), result
-    return result.failure
-
-
-def success_of(result: Result[T]) -> Success[T]:
-    """Return a result that is a success."""
-    assert isinstance(result, Success), result
-    return result

@@ -11,22 +11,8 @@ import pytest
 
 from sadpath.client import Err, ShopClient, Success
 from sadpath.client.policy import RetryPolicy, Timeouts
-from tests.client.scripted import (
-    ORDER,
-    QUICK,
-    USER,
-    Server,
-    cut,
-    drip,
-    failure_of,
-    head,
-    raw,
-    reply,
-    serving,
-    shop,
-    stall,
-    wait,
-)
+from tests.client.scripted import Server, cut, drip, head, raw, reply, serving, stall, wait
+from tests.client.shopside import ORDER, QUICK, USER, failure_of, shop
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
 
