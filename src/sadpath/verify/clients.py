@@ -1,0 +1,164 @@
+"""From a name on the command line to a client that can be judged: its contract, a profile, its driver."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sadpath.core.chance import draw_int
+from sadpath.core.errors import DriverError, UsageError
+from sadpath.drivers.base import Driver
+from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.drivers.load import is_factory_name, load_driver, load_factory
+from sadpath.drivers.messages import CAPABILITIES, AuthGrant, CallStep, DriverFault, Hello, Run, Unsupported
+from sadpath.verify.contract import Contract, DriverSpec, load_contract
+from sadpath.verify.played import Client
+from sadpath.workspace import Workspace
+
+__all__ = ["QUICK", "ClientRequest", "choose_profile", "make_client", "open_client", "probe"]
+
+QUICK = "quick"
+"""The profile that live runs use where a contract has it: the same promises with short times."""
+
+_NOWHERE = "http://127.0.0.1:9/s/probe"
+_PROBE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ClientRequest:
+    """One client as a command line names it.
+
+    Args:
+        word: a contract's name, or ``package:factory``; None: what the contract's file says.
+        workspace: where contracts are found by name.
+        contract: a contract's file, for a client that is not found by name.
+        profile: the profile asked for; None: ``quick`` where the contract has it.
+        options: further words of the command line that belong to the command which runs a case again.
+    """
+
+    word: str | None
+    workspace: Workspace
+    contract: Path | None = None
+    profile: str | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The words that name this client on a command line."""
+        words = [self.word] if self.word is not None else []
+        if self.contract is not None:
+            words += ["--contract", str(self.contract)]
+        if self.profile is not None:
+            words += ["--profile", self.profile]
+        return shlex.join([*words, *self.options])
+
+
+async def open_client(request: ClientRequest, seed: int = 0) -> Client:
+    """Return a client that has said hello and has shown that it can say no.
+
+    Raises:
+        UsageError: for a contract, profile or client that is not there or cannot be loaded, for a client that offers
+            less than its contract says, and for one that takes any operation whatever.
+        FileProblems: for a contract file with mistakes.
+        DriverError: where the driver cannot start.
+    """
+    word = request.word
+    contract = _contract_of(request)
+    if word is not None and is_factory_name(word):
+        folder = contract.folder if contract is not None else None
+        driver: Driver = InProcessDriver(load_factory(word, folder), name=word)
+    elif contract is None:
+        raise UsageError("a client is a contract's name, a contract's file or package:factory; none is given")
+    else:
+        driver = load_driver(contract.driver, contract.folder)
+    hello = await driver.hello()
+    if contract is None:
+        known = tuple(name for name in hello.capabilities if name in CAPABILITIES)
+        contract = Contract(client=hello.client.name, driver=DriverSpec(python=word), capabilities=known)
+    client = make_client(contract, driver, hello, profile=request.profile, command=request.command)
+    await probe(client, seed)
+    return client
+
+
+def _contract_of(request: ClientRequest) -> Contract | None:
+    """Return the contract, None for a client that is named as ``package:factory`` alone."""
+    word, file, workspace = request.word, request.contract, request.workspace
+    if file is None:
+        if word is None or is_factory_name(word):
+            return None
+        return load_contract(workspace.contract_path(word), workspace.root)
+    if not file.is_file():
+        raise UsageError(f"--contract {file}: there is no such file")
+    contract = load_contract(file, workspace.root)
+    if word is not None and not is_factory_name(word) and word != contract.client:
+        raise UsageError(f"--contract {file} is the contract of {contract.client}, not of {word}")
+    return contract
+
+
+def make_client(contract: Contract, driver: Driver, hello: Hello, *, profile: str | None, command: str) -> Client:
+    """Put contract, driver and hello together.
+
+    Raises:
+        UsageError: where the client offers less than its contract says, or the profile does not exist.
+    """
+    lacking = [name for name in contract.capabilities if name not in hello.capabilities]
+    if lacking:
+        raise UsageError(
+            f"the contract of {contract.client} promises {', '.join(lacking)}, which the client does not offer: "
+            "its hello and its contract must agree"
+        )
+    return Client(
+        name=contract.client,
+        driver=driver,
+        contract=contract.with_profile(choose_profile(contract, profile)),
+        capabilities=frozenset(contract.capabilities),
+        operations=frozenset(hello.operations),
+        version=hello.client.version,
+        max_parallel=max(1, hello.max_parallel),
+        profile=choose_profile(contract, profile),
+        command=command,
+    )
+
+
+def choose_profile(contract: Contract, wanted: str | None) -> str:
+    """Return the profile to judge by: the one wanted, else ``quick`` where it exists and the client can be told of it.
+
+    A client that cannot be told its numbers keeps its own, and is judged by those it publishes.
+    """
+    if wanted is not None:
+        return wanted
+    return QUICK if QUICK in contract.profiles and "policy_override" in contract.capabilities else "published"
+
+
+async def probe(client: Client, seed: int = 0) -> None:
+    """Ask for an operation that nobody has: a driver that does not answer ``unsupported`` proves nothing by passing.
+
+    Raises:
+        UsageError: if it answers anything else.
+        DriverError: if it fails at that.
+    """
+    operation = f"no.such.operation.{draw_int(1_000_000, 'probe', seed, client.name)}"
+    run = Run(
+        id="probe",
+        case="probe",
+        base_url=_NOWHERE,
+        deadline_ms=_PROBE_SECONDS * 1000,
+        auth=AuthGrant(email="nobody@example.com", password="none"),  # noqa: S106 - nobody's
+        calls=[CallStep(call="a", op=operation)],
+    )
+    end = await client.driver.run(run, _ignore)
+    await client.driver.end_case("probe")
+    if isinstance(end, DriverFault):
+        raise DriverError(f"the driver of {client.name} fails at an operation that it does not know: {end.message}")
+    if not isinstance(end, Unsupported):
+        raise UsageError(
+            f"the driver of {client.name} takes the operation {operation!r}, which does not exist: "
+            "a driver must answer `unsupported` (in process: raise NotSupported) to what it cannot do, "
+            "else a pass means nothing"
+        )
+
+
+def _ignore(_outcome: Any) -> None:
+    return None

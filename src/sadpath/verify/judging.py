@@ -1,0 +1,233 @@
+"""From traces to verdicts: what each clause says of each case, what was expected, and what it comes to for a client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sadpath.core.errors import HarnessError
+from sadpath.verify.clauses import Clause, Judgement, all_clauses, judge
+from sadpath.verify.contract import Contract
+from sadpath.verify.evidence import findings_of
+from sadpath.verify.expectation import SCEN_01
+from sadpath.verify.played import Client, Played
+from sadpath.verify.results import (
+    CaseResult,
+    ClauseResult,
+    ClientResult,
+    ErrorEntry,
+    Finding,
+    Party,
+    Verdict,
+    count,
+)
+
+__all__ = ["Judged", "case_result", "clauses_for", "client_result", "errors_of", "judge_case"]
+
+_PARTIES: dict[str, Party] = {"driver_error": "driver", "author_error": "author", "harness_error": "sadpath"}
+
+
+def clauses_for(contract: Contract) -> list[Clause]:
+    """Return the clauses that a client is judged by; what a scenario expects of it always counts."""
+    return [*(clause for clause in all_clauses() if contract.applies(clause)), SCEN_01]
+
+
+@dataclass
+class Judged:
+    """A case with what the clauses say of it.
+
+    ``flaky`` names those that failed, but not when the case was run again alone.
+    """
+
+    played: Played
+    judgements: dict[str, Judgement] = field(default_factory=dict)
+    flaky: set[str] = field(default_factory=set)
+
+    def failing(self) -> list[str]:
+        """Return the clauses that do not hold and are not flaky."""
+        return [name for name, found in self.judgements.items() if found.verdict == "fail" and name not in self.flaky]
+
+    def exercised(self) -> list[str]:
+        """Return the clauses that the case has put to the test.
+
+        Where the case's faults never fired, a clause that held has not been tested; one that was broken has.
+        """
+        tested = ("pass", "fail") if self.proves else ("fail",)
+        return [name for name, found in self.judgements.items() if found.verdict in tested]
+
+    @property
+    def proves(self) -> bool:
+        """Tell whether the case is worth anything: no fault was planned, or one took effect."""
+        return self.played.trace is not None and (not self.played.case.scenario.all_faults() or bool(self.played.fired))
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Tell whether a failure may be the machine's slowness: a timed clause, a hang, or a timeout somewhere."""
+        broken = [found for found in self.judgements.values() if found.verdict == "fail"]
+        if not broken or self.played.trace is None:
+            return False
+        outcomes = [call.outcome for call in self.played.trace.calls]
+        kinds = [found.error.kind for found in outcomes if found is not None and found.error is not None]
+        timeout = any(kind.startswith("timeout.") for kind in kinds)
+        return self.played.hung or timeout or any(found.clause.timed for found in broken)
+
+    def merged(self, again: Judged) -> Judged:
+        """Return what two runs of the case come to, the second of them alone: only what failed twice has failed."""
+        if again.played.trace is None:
+            return Judged(self.played, self.judgements, {*self.flaky, *self.failing()})
+        first, second = set(self.failing()), set(again.failing())
+        merged = Judged(again.played, dict(again.judgements))
+        for name in sorted(first ^ second):
+            merged.judgements[name] = self.judgements[name] if name in first else again.judgements[name]
+            merged.flaky.add(name)
+        return merged
+
+
+def judge_case(played: Played, clauses: Sequence[Clause]) -> Judged:
+    """Judge a case by some clauses; a clause that crashes makes the case sadpath's own error."""
+    judged = Judged(played)
+    if played.trace is None:
+        return judged
+    for clause in clauses:
+        try:
+            judged.judgements[clause.id] = judge(clause, played.trace)
+        except Exception as error:  # noqa: BLE001 - a clause may meet anything a client does; the others still count
+            why = HarnessError(f"the clause {clause.id} crashed: {type(error).__name__}: {error}")
+            return Judged(Played(played.case, "harness_error", str(why), duration=played.duration))
+    return judged
+
+
+def case_result(judged: Judged) -> CaseResult:
+    """Return the case as the results hold it."""
+    played = judged.played
+    verdict, why = _case_verdict(judged)
+    return CaseResult(
+        id=played.case.id,
+        scenario=played.case.scenario_name,
+        client=played.case.client.name,
+        world=played.case.world,
+        fired=played.fired,
+        exercised=judged.exercised(),
+        broken=judged.failing(),
+        verdict=verdict,
+        why=why,
+        duration_s=round(played.duration, 3),
+    )
+
+
+def _case_verdict(judged: Judged) -> tuple[Verdict, str | None]:
+    played = judged.played
+    match played.ending:
+        case "unsupported" | "driver_error" | "harness_error":
+            return played.ending, played.why
+        case "author_error":
+            return "not_exercised", played.why
+        case _:
+            pass
+    failing = judged.failing()
+    expected = [_expected(judged, name) for name in failing]
+    if not all(expected):
+        return "fail", None
+    if judged.flaky:
+        return "flaky", played.why or None
+    if failing:
+        return "xfail", None
+    if not judged.proves:
+        return "not_exercised", "none of its faults took effect"
+    return ("pass", None) if judged.exercised() else ("not_exercised", "it put no clause to the test")
+
+
+def _expected(judged: Judged, clause_id: str) -> str | None:
+    """Return the reason for which a failure in this case is expected, None where it is not."""
+    entry = judged.played.case.client.contract.expected(clause_id, judged.played.exchanges)
+    return entry.reason if entry is not None else None
+
+
+def errors_of(judged: Judged) -> list[ErrorEntry]:
+    """Return what went wrong in a case that is no finding, with the party at fault."""
+    played = judged.played
+    party = _PARTIES.get(played.ending)
+    return [ErrorEntry(party=party, where=played.case.id, message=played.why)] if party is not None else []
+
+
+def client_result(client: Client, cases: Sequence[Judged], clauses: Sequence[Clause]) -> ClientResult:
+    """Return what all cases of a client come to, clause by clause."""
+    found = [_clause_result(clause, cases) for clause in clauses]
+    found = [item for item in found if item.id != SCEN_01.id or item.exercised]
+    _mark_stale(found, client.contract, cases)
+    return ClientResult(
+        name=client.name,
+        version=client.version,
+        profile=client.profile,
+        clauses=found,
+        totals=count(item.verdict for item in found),
+        notes=_notes(cases),
+    )
+
+
+def _notes(cases: Iterable[Judged]) -> list[str]:
+    """Return what else is worth knowing: what clients left behind, each once, with how often."""
+    seen: dict[str, list[str]] = {}
+    for judged in cases:
+        for sentence in judged.played.left_over:
+            seen.setdefault(sentence, []).append(judged.played.case.scenario_name)
+    return [
+        f"{sentence} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+        for sentence, names in seen.items()
+    ]
+
+
+def _clause_result(clause: Clause, cases: Sequence[Judged]) -> ClauseResult:
+    judged = [item for item in cases if clause.id in item.judgements]
+    failing = [item for item in judged if clause.id in item.failing()]
+    reasons = [reason for item in failing if (reason := _expected(item, clause.id))]
+    unexpected = [item for item in failing if not _expected(item, clause.id)]
+    flaky = [item for item in judged if clause.id in item.flaky]
+    exercised = [item for item in judged if clause.id in item.exercised()]
+    unsupported = [item for item in judged if item.judgements[clause.id].verdict == "unsupported"]
+    verdict: Verdict = "not_exercised"
+    if unexpected:
+        verdict = "fail"
+    elif flaky:
+        verdict = "flaky"
+    elif failing:
+        verdict = "xfail"
+    elif exercised:
+        verdict = "pass"
+    elif judged and len(unsupported) == len(judged):
+        verdict = "unsupported"
+    shown: list[Finding] = []
+    for item in [*unexpected, *(flaky if not unexpected else ()), *(failing if not unexpected else ())]:
+        shown += findings_of(item.played, item.judgements[clause.id])
+    return ClauseResult(
+        id=clause.id,
+        family=clause.family,
+        level=clause.level,
+        title=clause.title,
+        source=clause.source,
+        reason=clause.why,
+        verdict=verdict,
+        cases=len(judged),
+        exercised=len(exercised),
+        failed=len(failing),
+        findings=shown,
+        expected=reasons[0] if reasons and not unexpected else None,
+        why=unsupported[0].judgements[clause.id].why if verdict == "unsupported" else None,
+    )
+
+
+def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequence[Judged]) -> None:
+    """Give the verdict ``xpass`` to clauses whose failure is listed as expected and which held wherever tested."""
+    for entry in contract.expected_failures:
+        tested = [
+            (item, name) for item in cases for name in item.exercised() if entry.covers(name, item.played.exchanges)
+        ]
+        if not tested or any(name in item.failing() or name in item.flaky for item, name in tested):
+            continue
+        names = {name for _, name in tested}
+        for result in found:
+            if result.id in names and result.verdict == "pass":
+                result.verdict = "xpass"
+                result.expected = entry.reason
+                held = sum(name == result.id for _, name in tested)
+                result.why = f"listed as an expected failure, but it held in {held} of {held} cases that tested it"

@@ -1,0 +1,103 @@
+"""Running a campaign's event loop so that neither Ctrl-C nor a client that never ends can lose what is known.
+
+``asyncio.run`` waits at its end for every task that it has cancelled; a client that ignores cancellation would hold it
+for ever. Here what does not end is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+__all__ = ["leave", "run_loop"]
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds that cancelled tasks, generators and threads are given at the end."""
+
+
+def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None]) -> T:
+    """Run a coroutine in a new event loop and return its result.
+
+    The first Ctrl-C (or SIGTERM) calls ``interrupt`` in the loop; the second ends it.
+
+    Raises:
+        KeyboardInterrupt: at the second Ctrl-C.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        with _interrupts(loop, interrupt):
+            return loop.run_until_complete(main)
+    finally:
+        try:
+            _tidy(loop)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _tidy(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - asyncio's only way to say so
+    for ending in (
+        *((asyncio.wait(tasks),) if tasks else ()),
+        loop.shutdown_asyncgens(),
+        loop.shutdown_default_executor(),
+    ):
+        loop.run_until_complete(_briefly(ending))
+
+
+async def _briefly(ending: Coroutine[Any, Any, Any]) -> None:
+    task = asyncio.ensure_future(ending)
+    await asyncio.wait({task}, timeout=_PATIENCE)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_PATIENCE)
+
+
+@contextmanager
+def _interrupts(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count = 0
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if count > 1:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(interrupt)
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def leave(code: int) -> NoReturn:
+    """Exit, even if a client's threads never end: Python would wait for them.
+
+    Raises:
+        SystemExit: where nothing is in the way.
+    """
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
+    if others:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the report is written; nothing else is to be lost
+    raise SystemExit(code)
