@@ -114,6 +114,8 @@ class Notes:
         token = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
         if path == "/ping":
             return 200, {"pong": seam.session}
+        if path == "/flood":
+            return 200, {"flood": "x" * 20_000_000}
         if path == "/gate":
             sent = json.loads(body)
             right = sent == {"email": "ada@example.com", "password": "correct-horse"}

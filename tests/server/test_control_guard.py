@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -172,7 +172,7 @@ def test_a_body_at_the_bound_is_read(ask: Callable[..., None]) -> None:
 def test_a_body_beyond_the_bound_is_refused(ask: Callable[..., None], method: str) -> None:
     """One byte more than 1 MiB is a 413 that names the bound, declared or in chunks; the next request works."""
 
-    async def chunks() -> Any:
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(17):
             yield b" " * 65_536
 

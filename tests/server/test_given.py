@@ -333,6 +333,33 @@ def test_naming_other_data_begins_with_them(
     world(test, backend)
 
 
+def test_a_seed_that_comes_later_leaves_data_and_tokens_alone(
+    world: Callable[..., None], scenario: Callable[..., Scenario]
+) -> None:
+    """A scenario's seed in a running session is that of chance; the data keep theirs until a reset."""
+
+    async def test(world: World) -> None:
+        token = (await world.login())["pass"]
+
+        async def seed() -> int:
+            answer = await world.client.get("/notes", headers={"Authorization": f"Bearer {token}"})
+            return int(answer.json()["seed"])
+
+        assert await seed() == 0
+        await world.apply(scenario(seed=7))
+        assert (world.session.seed, await seed()) == (7, 0)
+        await world.apply(scenario(seed=8, given={"data": {"fixture": "wide-shop"}}))
+        token = (await world.login())["pass"]
+        assert await seed() == 8
+        await world.apply(scenario(seed=9))
+        assert await seed() == 8
+        world.server.sessions.reset("a")
+        token = (await world.login())["pass"]
+        assert await seed() == 9
+
+    world(test)
+
+
 def test_what_cannot_be_arranged_leaves_the_former_scenario(
     world: Callable[..., None], scenario: Callable[..., Scenario], notes: Callable[..., Any]
 ) -> None:

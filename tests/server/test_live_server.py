@@ -20,7 +20,8 @@ from sadpath.core.clock import LoopClock
 from sadpath.core.errors import AuthorError, UsageError
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.model import Scenario
-from sadpath.server.runner import LiveServer, LiveServerThread, hooks_of
+from sadpath.server.runner import LiveServer, hooks_of
+from sadpath.server.thread import LiveServerThread
 
 Serve = Callable[..., LiveServer]
 ScenarioOf = Callable[..., Scenario]
@@ -143,6 +144,27 @@ def test_stalled_exchanges_do_not_hold_it_up(serve: Serve, scenario: ScenarioOf)
                 with contextlib.suppress(ConnectionError):
                     await writer.wait_closed()
             assert asyncio.all_tasks() == {asyncio.current_task()}
+        return took
+
+    assert asyncio.run(main()) < 1.0
+
+
+def test_a_client_that_does_not_read_does_not_hold_it_up(serve: Serve) -> None:
+    """An answer that is left unread, and a half-sent request to the control API, are dropped within a second."""
+
+    async def main() -> float:
+        async with serve() as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+            writer.write(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            half = await asyncio.open_connection("127.0.0.1", server.port)
+            half[1].write(b"POST /__admin/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+            assert (await reader.read(8)) == b"HTTP/1.1"
+            start = time.perf_counter()
+            await server.__aexit__(None, None, None)
+            took = time.perf_counter() - start
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            for one in (writer, half[1]):
+                one.transport.abort()
         return took
 
     assert asyncio.run(main()) < 1.0

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from sadpath.core.clock import LoopClock
 from sadpath.engine.asgi import Found, Refused
-from sadpath.server.sessions import (
+from sadpath.server.errors import (
     BadSessionName,
     DefaultSessionStays,
     SessionExists,
-    SessionStore,
     TooManySessions,
     UnknownSession,
 )
+from sadpath.server.sessions import SessionStore
 
 
 class Clock:

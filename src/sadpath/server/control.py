@@ -28,9 +28,10 @@ from sadpath.engine.session import Session
 from sadpath.faults import FAULTS
 from sadpath.faults.base import Answer, problem
 from sadpath.server import messages
+from sadpath.server.errors import SessionError, UnknownSession
 from sadpath.server.given import apply_scenario, credentials
 from sadpath.server.guard import check, read_body
-from sadpath.server.sessions import HEADER, SessionError, SessionStore, UnknownSession
+from sadpath.server.sessions import HEADER, SessionStore
 
 if TYPE_CHECKING:
     from sadpath.scenario.model import Scenario

@@ -1,7 +1,7 @@
 """A server that runs in the caller's event loop: an unmodified uvicorn with the engine's protocol class.
 
 ``LiveServer`` needs nothing of the operating system beyond the loop's ``create_server``, so it runs on a simulated
-loop too. ``LiveServerThread`` runs one in a thread of its own, for callers without a loop.
+loop too. For callers without a loop there is ``sadpath.server.thread``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Iterator, MutableSet
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -33,7 +31,7 @@ from sadpath.server.sessions import MAX_SESSIONS, SessionStore
 if TYPE_CHECKING:
     from sadpath.workspace import Workspace
 
-__all__ = ["Backend", "LiveServer", "LiveServerThread", "hooks_of"]
+__all__ = ["Backend", "LiveServer", "hooks_of"]
 
 Backend = Callable[[Any, Any, Any], Awaitable[None]]
 Value = TypeVar("Value")
@@ -42,6 +40,7 @@ KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than clients' pools keep theirs, so closing first is a fault's job."""
 
 _LET_GO_SECONDS = 0.3
+_POLL_SECONDS = 0.005
 
 
 def hooks_of(backend: Backend) -> Hooks | None:
@@ -185,6 +184,8 @@ class LiveServer:
     async def _listen(self, app: Backend, protocol: Any, port: int, *, lifespan: bool) -> None:
         config = _config(app, http=protocol, host=self.host, port=port, lifespan="auto" if lifespan else "off")
         server = uvicorn.Server(config)
+        state: Any = server.server_state
+        state.connections, state.tasks = _InOrder(), _InOrder()
         server.lifespan = config.lifespan_class(config)
         try:
             await server.startup()
@@ -195,18 +196,25 @@ class LiveServer:
         self._servers.append(server)
 
     async def _stop(self) -> None:
+        """End what uvicorn's own ``shutdown`` ends, without its pauses, and what it would wait for."""
         for server in self._servers:
             for listener in server.servers:
                 listener.close()
         await self.sessions.close()
+        for connection in self._connections():
+            connection.shutdown()
         await self._let_go()
+        await self._wait_gone()
         for server in reversed(self._servers):
-            await server.shutdown()
+            await server.lifespan.shutdown()
         for lifespan in self._lifespans:
             await lifespan.shutdown()
         self._servers.clear()
         self._lifespans.clear()
         self._quiet.remove()
+
+    def _connections(self) -> list[Any]:
+        return [connection for server in self._servers for connection in server.server_state.connections]
 
     async def _let_go(self) -> None:
         """Wait a moment for exchanges to end, then cancel what a backend still keeps busy."""
@@ -217,6 +225,16 @@ class LiveServer:
                     task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=_LET_GO_SECONDS)
+
+    async def _wait_gone(self) -> None:
+        """Wait a moment for connections to be over, then drop those of clients that do not read."""
+        clock = self.sessions.clock
+        deadline = clock.now() + _LET_GO_SECONDS
+        while self._connections() and clock.now() < deadline:
+            await clock.sleep(_POLL_SECONDS)
+        for connection in self._connections():
+            connection.wire.abort()
+        await clock.sleep(0)
 
     async def replace_backend(self, backend: Backend, hooks: Hooks | None = None) -> None:
         """Put another backend in the place of the one at work, from the next exchange on.
@@ -235,64 +253,28 @@ class LiveServer:
         self.engine.hooks = self.sessions.hooks = hooks_of(backend) if hooks is None else hooks
 
 
-class LiveServerThread:
-    """A ``LiveServer`` in a thread with an event loop of its own, while a ``with`` block lasts."""
+class _InOrder(MutableSet[Any]):
+    """A set that keeps the order of arrival: in what order a server's end reaches its connections can be seen."""
 
-    def __init__(self, server: LiveServer) -> None:
-        self.server = server
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._main, name="sadpath-server", daemon=True)
+    def __init__(self) -> None:
+        self._items: dict[Any, None] = {}
 
-    @property
-    def base_url(self) -> str:
-        """The server's URL, without a session and without a slash at its end."""
-        return self.server.base_url
+    def __contains__(self, item: object) -> bool:
+        return item in self._items
 
-    def run(self, coroutine: Coroutine[Any, Any, Value], timeout: float = 30.0) -> Value:
-        """Run a coroutine in the server's loop and return its result; nothing else may touch server or sessions.
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
 
-        Raises:
-            TimeoutError: after ``timeout`` seconds.
-            UsageError: outside the ``with`` block.
-        """
-        if self._loop is None:
-            coroutine.close()
-            raise UsageError("the server's thread does not run")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+    def __len__(self) -> int:
+        return len(self._items)
 
-    def __enter__(self) -> Self:
-        """Listen; raises what ``LiveServer`` raises."""
-        self._thread.start()
-        try:
-            self._started.result()
-        except BaseException:
-            self._thread.join()
-            raise
-        return self
+    def add(self, value: Any) -> None:
+        """Add an item."""
+        self._items[value] = None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop = None
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in __enter__
-            if not self._started.done():
-                self._started.set_exception(error)
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        async with self.server:
-            self._started.set_result(None)
-            await self._stop.wait()
+    def discard(self, value: Any) -> None:
+        """Remove an item, if it is there."""
+        self._items.pop(value, None)
 
 
 class _Quiet(logging.Filter):
@@ -323,7 +305,6 @@ def _config(app: Backend, **options: Any) -> uvicorn.Config:
         date_header=False,  # the engine sets Date from the session's clock
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
         **options,
     )
     config.load()

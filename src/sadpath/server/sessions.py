@@ -10,31 +10,32 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import cookie_parser
 
 from sadpath.core.chance import draw_bytes
 from sadpath.core.clock import Clock
-from sadpath.core.errors import UsageError
 from sadpath.core.events import ExchangeEvent
 from sadpath.engine.asgi import Found, Headers, Refused
-from sadpath.engine.session import Session
+from sadpath.engine.session import Seam, Session
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Hooks, problem
 from sadpath.scenario.model import Scenario
+from sadpath.server.errors import (
+    BadSessionName,
+    DefaultSessionStays,
+    SessionExists,
+    TooManySessions,
+    UnknownSession,
+)
 
 __all__ = [
     "COOKIE",
     "DEFAULT",
     "HEADER",
-    "BadSessionName",
-    "DefaultSessionStays",
-    "SessionError",
-    "SessionExists",
+    "ServedSession",
     "SessionStore",
-    "TooManySessions",
-    "UnknownSession",
 ]
 
 HEADER = "X-Sadpath-Session"
@@ -50,42 +51,32 @@ _ID_LENGTH = 6
 Watcher = Callable[[ExchangeEvent], None]
 
 
-class SessionError(UsageError):
-    """A session that cannot be had as asked; ``status`` is what the control API answers."""
+class ServedSession(Session):
+    """A session whose data keep the seed that they were made from.
 
-    status = 422
-    field: str | None = None
+    A scenario's own seed is that of what it leaves to chance. Its coming into force in the middle of a session must not
+    make other data of those at hand, nor invalidate tokens: only a reset, or another data set, does.
+    """
 
+    data_seed: int | None = None
 
-class UnknownSession(SessionError):
-    """There is no session of that id: it was deleted, has expired, or never was."""
+    def seam(self) -> Seam:
+        """Return a fresh seam for one exchange; the first one settles the seed of the data."""
+        if self.data_seed is None:
+            self.data_seed = self.seed
+        return replace(super().seam(), seed=self.data_seed)
 
-    status = 404
+    def set_scenario(self, name: str | None, scenario: Scenario | None) -> None:
+        """Put a scenario in force from the next exchange on."""
+        before = self.data
+        super().set_scenario(name, scenario)
+        if self.data != before:
+            self.data_seed = None
 
-
-class SessionExists(SessionError):
-    """A session of that name exists already."""
-
-    status = 409
-    field = "name"
-
-
-class BadSessionName(SessionError):
-    """A name that does not fit into a path."""
-
-    field = "name"
-
-
-class TooManySessions(SessionError):
-    """The bound on sessions is reached."""
-
-    status = 503
-
-
-class DefaultSessionStays(SessionError):
-    """The default session cannot be deleted."""
-
-    status = 409
+    def reset(self) -> None:
+        """Forget data, tokens, counters, clock and journal."""
+        super().reset()
+        self.data_seed = None
 
 
 @dataclass(slots=True)
@@ -132,7 +123,9 @@ class SessionStore:
         self._ports: dict[int, str] = {}
         self._watchers: list[Watcher] = []
         self._ordinal = 0
-        self.default = Session(DEFAULT, ordinal=0, clock=clock, name=DEFAULT, seed=seed, journal_limit=journal_limit)
+        self.default = ServedSession(
+            DEFAULT, ordinal=0, clock=clock, name=DEFAULT, seed=seed, journal_limit=journal_limit
+        )
         self._leases[DEFAULT] = _Lease(self.default, clock.now(), None)
 
     # How a request finds its session
@@ -207,7 +200,7 @@ class SessionStore:
         if len(self._leases) - 1 >= self.limit:
             raise TooManySessions(f"There are {self.limit} sessions, and no more are kept: delete some, or give a ttl")
         self._ordinal += 1
-        session = Session(
+        session = ServedSession(
             name if name is not None else self._new_id(),
             ordinal=self._ordinal,
             clock=self.clock,
