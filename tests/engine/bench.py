@@ -239,7 +239,7 @@ class Connection:
         while until is None or len(data) < until:
             try:
                 async with asyncio.timeout(patience):
-                    part = await self.loop.sock_recv(self.sock, 65536)
+                    part = await self.loop.sock_recv(self.sock, 65536 if until is None else until - len(data))
             except TimeoutError:
                 break
             except ConnectionResetError:

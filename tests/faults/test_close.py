@@ -86,9 +86,11 @@ def test_a_silence_before_the_end() -> None:
         async with Bench() as bench:
             bench.inject({"close": {"time": "80ms", "at": "head"}}, {"close": "80ms"})
             first = await bench.ask(get("/item"))
-            assert first.first is not None
+            event = await bench.ended()
             assert (first.undated, first.ending) == (HEAD, "fin")
-            assert 0.08 <= first.last - first.first < 0.5
+            assert event.t_ended is not None
+            assert event.t_last_byte is not None
+            assert 0.08 <= event.t_ended - event.t_last_byte < 0.5
 
             await bench.ask(get("/item"))
             event = await bench.ended(2)

@@ -60,9 +60,11 @@ def test_a_silence_before_the_end() -> None:
         async with Bench() as bench:
             bench.inject({"reset": {"after": 3, "time": "80ms"}})
             received = await bench.ask(get("/item"))
-            assert received.first is not None
+            event = await bench.ended()
             assert (received.undated, received.ending) == (HEAD + BODY[:3], "rst")
-            assert 0.08 <= received.last - received.first < 0.5
+            assert event.t_ended is not None
+            assert event.t_last_byte is not None
+            assert 0.08 <= event.t_ended - event.t_last_byte < 0.5
 
     run(scene)
 

@@ -66,7 +66,7 @@ def test_a_stall_within_the_body_goes_on_with_the_rest() -> None:
             assert late.data == BODY[20:]
             assert early.first is not None
             assert late.first is not None
-            assert late.first - early.first >= 0.09
+            assert late.first - early.first >= 0.05  # the client's view; the exact one is the journal's, below
             connection.close()
             event = await bench.ended()
             assert event.t_first_byte is not None

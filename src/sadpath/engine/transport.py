@@ -120,10 +120,7 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
     if tls is None:
         return transport.get_write_buffer_size() + _in_kernel(transport.get_extra_info("socket"))
     beneath = getattr(tls, "_transport", None)
-    if beneath is None:
-        return 0
-    waiting: int = transport.get_write_buffer_size() + beneath.get_write_buffer_size()
-    return waiting + _in_kernel(beneath.get_extra_info("socket"))
+    return 0 if beneath is None else transport.get_write_buffer_size() + unsent_bytes(beneath)
 
 
 def _in_kernel(sock: Any) -> int:

@@ -60,7 +60,7 @@ def broken(text: str, how: How) -> str:
 
 def _cut(text: str) -> str:
     """Return the beginning of a text, about half of it, that is no JSON: half of a number would still be one."""
-    middle = len(text) // 2
+    middle = max(1, len(text) // 2)
     for end in (*range(middle, len(text)), *range(middle - 1, 0, -1)):
         if not _is_json(text[:end].encode()):
             return text[:end]
