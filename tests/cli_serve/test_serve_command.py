@@ -121,6 +121,7 @@ def test_a_port_in_use_is_said_in_one_line(serve_fails: Fails, workspace: Path) 
     [
         (["--scenario", "health/bussy"], r"no scenario 'health/bussy' \(did you mean 'health/busy'\?\)"),
         (["--scenario", "health/broken"], r"scenarios/health/broken\.yaml:3: fautls: unknown key"),
+        (["--scenario", "health/no-data"], r"no-data\.yaml: given\.data\.fixture: there is no data set 'smal-shop'"),
         (["--host", "192.0.2.1"], r"cannot listen at 192\.0\.2\.1"),
         (["--admin-token", " "], r"--admin-token must not be empty"),
         (["--port", "70000"], r"--port"),
@@ -132,6 +133,8 @@ def test_what_cannot_be_served_is_exit_code_2(
 ) -> None:
     """Each mistake ends with code 2 and a message that names it, before anything listens."""
     (workspace / "scenarios" / "health" / "broken.yaml").write_text("# Broken.\ntitle: Broken\nfautls: []\n")
+    text = "# No data.\ntitle: No data\ngiven: {data: {fixture: smal-shop}}\n"
+    (workspace / "scenarios" / "health" / "no-data.yaml").write_text(text)
     done = serve_fails("--port", "0", *(() if "--root" in arguments else ("--root", str(workspace))), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search(message, done.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sadpath.faults import FAULTS
 from sadpath.server.runner import LiveServer
 from sadpath.workspace import Workspace
 
+ROOT = Path(__file__).parents[2]
 LOGIN = {"email": "ada@example.com", "password": "correct-horse"}
 
 
@@ -27,6 +29,7 @@ def workspace(tmp_path: Path) -> Workspace:
     (folder / "busy.yaml").write_text(
         "# Busy once.\ntitle: Busy once\nseed: 7\nfaults:\n  - on: notes.list\n    plan: [{status: 503}]\n"
     )
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
     (folder / "broken.yaml").write_text("# Broken.\ntitle: Broken\nfautls: []\n")
     return Workspace(tmp_path)
 
@@ -240,6 +243,31 @@ ROUTES = [
 ]
 
 
+@pytest.mark.parametrize("path", ["health", "scenarios", "sessions", "sessions/default", "sessions/default/journal"])
+def test_heads_of_answers_can_be_had_alone(ask: Callable[..., None], path: str) -> None:
+    """HEAD is answered as GET is, without the body."""
+
+    async def test(client: httpx.AsyncClient, _server: LiveServer) -> None:
+        answer = await client.head(f"/__admin/{path}")
+        assert (answer.status_code, answer.content) == (200, b"")
+
+    ask(test)
+
+
+def test_what_went_wrong_on_our_side_is_shown(ask: Callable[..., None]) -> None:
+    """A session says what was neither the client's fault nor a fault injected, such as a payload that is not there."""
+
+    async def test(client: httpx.AsyncClient, _server: LiveServer) -> None:
+        rules = [{"on": "ping", "fault": {"status": {"code": 503, "body": {"fixture": "missing"}}}}]
+        inline = {"title": "x", "faults": rules}
+        await client.put("/__admin/sessions/default/scenario", json={"inline": inline})
+        assert (await client.get("/ping")).status_code == 500
+        assert "missing" in (await client.get("/__admin/sessions/default")).json()["problems"][0]
+        assert (await client.post("/__admin/sessions/default/reset")).json()["problems"] == []
+
+    ask(test)
+
+
 @pytest.mark.parametrize(("method", "route", "body"), ROUTES)
 def test_an_unknown_session_is_a_404_everywhere(ask: Callable[..., None], method: str, route: str, body: Any) -> None:
     """Every route of one session answers 404 where there is none of that id."""
@@ -286,6 +314,7 @@ def test_a_scenario_takes_effect_from_the_next_exchange(ask: Callable[..., None]
         ({}, None, None),
         ({"name": "notes/busy", "inline": {"title": "x"}}, None, None),
         ({"nome": "notes/busy"}, "nome", "name"),
+        ({"inline": {"title": "x", "given": {"data": {"fixture": "smal-shop"}}}}, "given.data.fixture", "small-shop"),
     ],
 )
 def test_a_refused_scenario_leaves_the_former_in_force(

@@ -227,6 +227,27 @@ def test_a_login_that_hands_out_nothing_is_the_authors_error(
     world(test)
 
 
+def test_a_backend_that_fails_on_login_is_named(
+    world: Callable[..., None], notes: Callable[..., Any], scenario: Callable[..., Scenario]
+) -> None:
+    """A backend that raises on the login is an error that says so, with what it raised."""
+
+    class Broken:
+        def __init__(self) -> None:
+            self.well = notes()
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                raise ZeroDivisionError("no door")
+            await self.well(scope, receive, send)
+
+    async def test(world: World) -> None:
+        with pytest.raises(AuthorError, match=r"failed on POST /gate, .*ZeroDivisionError\('no door'\)"):
+            await prepare(world.server.engine, world.session, scenario())
+
+    world(test, Broken())
+
+
 def test_without_roles_nobody_can_sign_in(world: Callable[..., None], scenario: Callable[..., Scenario]) -> None:
     """A workspace without roles is told that its roles file is missing."""
 

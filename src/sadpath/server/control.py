@@ -29,7 +29,7 @@ from sadpath.faults import FAULTS
 from sadpath.faults.base import Answer, problem
 from sadpath.server import messages
 from sadpath.server.errors import SessionError, UnknownSession
-from sadpath.server.given import apply_scenario, credentials
+from sadpath.server.given import apply_scenario, check_data, credentials
 from sadpath.server.guard import check, read_body
 from sadpath.server.sessions import HEADER, SessionStore
 
@@ -165,6 +165,8 @@ class ControlApi:
     async def _create_session(self, request: Request) -> Response:
         wanted = messages.read(messages.CreateSession, await _json(request, default={}))
         scenario = self._load(wanted.scenario, "scenario") if wanted.scenario is not None else None
+        if scenario is not None:
+            check_data(scenario, self._workspace, messages.BODY)
         sessions, engine = self._server.sessions, self._server.engine
         session = sessions.create(wanted.name, seed=wanted.seed, ttl=wanted.ttl)
         if scenario is not None:
@@ -189,6 +191,7 @@ class ControlApi:
         session = self._session(request)
         wanted = messages.read(messages.PutScenario, await _json(request))
         scenario = self._load(wanted.name) if wanted.name is not None else messages.inline_scenario(wanted.inline)
+        check_data(scenario, self._workspace, messages.BODY)
         await apply_scenario(self._server.engine, session, scenario, name=wanted.name)
         return JSONResponse(self._view(request, session))
 
@@ -249,6 +252,7 @@ class ControlApi:
             "clock": {"wall": session.clock.wall(), "now": session.clock.now(), "advanced": session.clock.offset},
             "exchanges": len(session.journal.exchanges),
             "dropped": session.journal.dropped,
+            "problems": [str(error) for error in session.problems],
         }
         if session is sessions.default:
             view["default_requests"] = sessions.default_requests

@@ -16,10 +16,11 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sadpath.core.errors import AuthorError
+from sadpath.core.errors import AuthorError, FileProblem
 from sadpath.core.events import ExchangeEvent
+from sadpath.core.names import nearest
 from sadpath.engine.asgi import Engine
 from sadpath.engine.backend import BackendFailed, run_app
 from sadpath.engine.session import Session
@@ -27,7 +28,10 @@ from sadpath.faults.base import Answer, Hooks
 from sadpath.scenario.model import Given, Scenario
 from sadpath.scenario.roles import Operation, Roles
 
-__all__ = ["Grant", "apply_scenario", "credentials", "prepare"]
+if TYPE_CHECKING:
+    from sadpath.workspace import Workspace
+
+__all__ = ["Grant", "apply_scenario", "check_data", "credentials", "prepare"]
 
 _log = logging.getLogger("sadpath.server")
 
@@ -79,6 +83,21 @@ def credentials(roles: Roles | None) -> dict[str, str]:
     if login is None:
         return {"email": EMAIL, "password": PASSWORD}
     return {"email": login.email, "password": login.password}
+
+
+def check_data(scenario: Scenario, workspace: Workspace | None, where: str) -> None:
+    """See whether the data set that a scenario names is there; ``where`` is the file or body that names it.
+
+    Raises:
+        FileProblem: where it is not.
+    """
+    data = scenario.given.data
+    if data is None or workspace is None:
+        return
+    known = workspace.fixtures.data_sets()
+    if data.fixture not in known:
+        near = nearest(data.fixture, known)
+        raise FileProblem(where, f"there is no data set {data.fixture!r}", field="given.data.fixture", nearest=near)
 
 
 async def prepare(engine: Engine, session: Session, scenario: Scenario, *, name: str | None = None) -> Grant:

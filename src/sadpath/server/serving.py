@@ -13,7 +13,7 @@ from sadpath import __version__
 from sadpath.core.errors import AuthorError
 from sadpath.core.events import ExchangeEvent
 from sadpath.server.console import ExchangeLine, line_of
-from sadpath.server.given import apply_scenario, credentials
+from sadpath.server.given import apply_scenario, check_data, credentials
 from sadpath.server.runner import LiveServer
 from sadpath.server.watch import FolderWatch
 from sadpath.workspace import FOLDERS, Workspace, load_backend
@@ -117,7 +117,7 @@ class Reloading:
             self._say(f"{path} is gone, but the scenario stays in force")
             return
         try:
-            scenario = self._workspace.scenario(name)
+            scenario = _load(self._workspace, name)
             for session in using:
                 await self._put(session, name, scenario)
         except AuthorError as error:
@@ -188,7 +188,7 @@ async def serve(workspace: Workspace, server: LiveServer, *, scenario: str | Non
         UsageError: for an unknown scenario, and where the server cannot listen.
         AuthorError: where scenario, roles or backend cannot be used.
     """
-    loaded = workspace.scenario(scenario) if scenario is not None else None
+    loaded = _load(workspace, scenario) if scenario is not None else None
     stop = asyncio.Event()
     output = Output(stop.set)
     async with server:
@@ -202,6 +202,12 @@ async def serve(workspace: Workspace, server: LiveServer, *, scenario: str | Non
             reloading = Reloading(server, workspace, lambda text: output.say(text, "italic"))
             await _until(stop, reloading.run if watch else None)
     output.say(str(tally))
+
+
+def _load(workspace: Workspace, name: str) -> Scenario:
+    loaded = workspace.load(name)
+    check_data(loaded.scenario, workspace, loaded.file.name)
+    return loaded.scenario
 
 
 async def _until(stop: asyncio.Event, work: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
