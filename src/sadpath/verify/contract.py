@@ -1,193 +1,243 @@
 """What a client promises: a policy, the clauses that apply, and the failures that are expected.
 
-A policy value that a client does not promise is left out (None), and a clause that needs it is then ``unsupported``,
-never passed.
+``load_contract`` reads ``contracts/clients/<name>.yaml``. There ``extends`` takes another contract's values: mappings
+are merged key by key, lists and ``driver`` are replaced, and ``null`` takes a promise back.
 """
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from sadpath.core.units import Seconds
+from sadpath.core.errors import UsageError
+from sadpath.core.events import ExchangeEvent
+from sadpath.core.names import nearest, shown
+from sadpath.drivers.messages import CAPABILITIES
+from sadpath.scenario.filemodel import FileModel, Several, complain
+from sadpath.verify.policy import (
+    STRATEGIES,
+    TRANSPORT,
+    AuthPolicy,
+    Budget,
+    CachePolicy,
+    CancelPolicy,
+    ErrorPolicy,
+    HealPolicy,
+    Policy,
+    Pool,
+    Redirects,
+    RetryPolicy,
+    Timeouts,
+)
 
 __all__ = [
+    "LEVELS",
+    "STRATEGIES",
+    "TRANSPORT",
     "AuthPolicy",
     "Budget",
     "CachePolicy",
     "CancelPolicy",
     "Contract",
+    "ContractFile",
     "DriverSpec",
     "ErrorPolicy",
     "ExpectedFailure",
     "HealPolicy",
+    "Levels",
     "Policy",
     "Pool",
     "Redirects",
     "RetryPolicy",
+    "Rule",
     "Timeouts",
+    "When",
+    "contract_paths",
+    "load_contract",
 ]
 
-TRANSPORT = ("connect", "timeout.connect", "timeout.read", "timeout.write", "reset", "closed", "body", "protocol")
-"""The transport failures that a policy may promise to retry or to fall back on."""
+LEVELS = ("must", "should", "policy")
+"""How binding a clause is, the strictest first."""
+
+Level = Literal["must", "should", "policy"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Timeouts(_Model):
-    """Limits in seconds: per connect, per gap while reading or writing, per wait for the pool, and over all."""
-
-    connect: Seconds | None = None
-    read: Seconds | None = None
-    write: Seconds | None = None
-    pool: Seconds | None = None
-    total: Seconds | None = None
-
-
-class Pool(_Model):
-    """The connection pool."""
-
-    size: Annotated[int, Field(ge=1)] | None = None
-
-
-class Budget(_Model):
-    """A retry needs ``tokens`` ≥ ``cost``; a success refills."""
-
-    tokens: float
-    cost: float = 1
-    refill: float = 0
-
-
-class RetryPolicy(_Model):
-    """What is retried, how often, and after which wait."""
-
-    max_retries: Annotated[int, Field(ge=0)] | None = None
-    first_delay: Seconds | None = None
-    factor: Annotated[float, Field(ge=1)] | None = None
-    max_delay: Seconds | None = None
-    jitter: Literal["none", "full", "equal"] | None = None
-    delays: tuple[Seconds, ...] | None = None
-    transport: bool | tuple[str, ...] | None = None
-    statuses: tuple[int, ...] | None = None
-    statuses_if_told: tuple[int, ...] = ()
-    methods: Literal["idempotent", "any"] | None = None
-    retry_after: Literal["honour", "ignore"] | None = None
-    retry_after_cap: Seconds | None = None
-    budget: Budget | None = None
-
-
-class AuthPolicy(_Model):
-    """How tokens are renewed and when the client logs out by itself."""
-
-    refreshes_per_call: int | None = None
-    single_flight: bool | None = None
-    refresh_early: Seconds | None = None
-    logout_on: tuple[str, ...] | None = None
-
-
-class CachePolicy(_Model):
-    """What is cached, how it is used, and on what the client falls back on it.
-
-    ``operations`` holds the strategy of each operation, written in a file beside the other keys.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    max_stale: Seconds | None = None
-    fallback_on: tuple[int | str, ...] | None = None
-    fallback_after: Seconds | None = None
-    evict_on: tuple[int, ...] | None = None
+class Rule(Protocol):
+    """What a contract asks a clause for, to say whether it applies."""
 
     @property
-    def operations(self) -> dict[str, str]:
-        """The strategy by operation: ``network_first`` or ``cache_first``."""
-        return {key: str(value) for key, value in (self.__pydantic_extra__ or {}).items()}
+    def id(self) -> str:
+        """The stable id."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """The part of the id before the number."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """How binding it is."""
+        ...
 
 
-class ErrorPolicy(_Model):
-    """How HTTP statuses map to kinds of error; keys are statuses, ``4xx`` or ``5xx``."""
-
-    map: dict[str | int, str] | None = None
-    empty_success: Literal["ok", "error"] | None = None
-
-    def kind_of(self, status: int) -> str | None:
-        """Return the promised kind for a status, None where nothing is promised."""
-        table = {str(key): value for key, value in (self.map or {}).items()}
-        return table.get(str(status), table.get(f"{status // 100}xx"))
+def _capability(value: str) -> str:
+    if value not in CAPABILITIES:
+        raise complain(f"unknown capability {shown(value)}", near=nearest(value, CAPABILITIES))
+    return value
 
 
-class Redirects(_Model):
-    """Whether and how far redirects are followed."""
-
-    follow: bool | None = None
-    max: int | None = None
+Capability = Annotated[str, AfterValidator(_capability), Field(json_schema_extra={"enum": list(CAPABILITIES)})]
+Text = Annotated[str, Field(min_length=1)]
 
 
-class CancelPolicy(_Model):
-    """How soon a cancel takes effect."""
+class DriverSpec(FileModel):
+    """How the client is driven: one of the ways. Commands run in the contract's folder."""
 
-    within: Seconds | None = None
+    python: Text | None = None
+    exec: Text | None = None
+    stdio: Text | None = None
+    http: Text | None = None
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The ways that are given; a contract that can be used has one."""
+        ways = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in ways.items() if value is not None}
 
-class HealPolicy(_Model):
-    """How soon the client works again once the faults stop."""
-
-    within: Seconds | None = None
-
-
-class Policy(_Model):
-    """The numbers a client promises."""
-
-    timeouts: Timeouts = Timeouts()
-    pool: Pool = Pool()
-    retry: RetryPolicy = RetryPolicy()
-    auth: AuthPolicy = AuthPolicy()
-    cache: CachePolicy = CachePolicy()
-    errors: ErrorPolicy = ErrorPolicy()
-    redirects: Redirects = Redirects()
-    cancel: CancelPolicy = CancelPolicy()
-    heal: HealPolicy = HealPolicy()
-
-    def value(self, path: str) -> Any:
-        """Return a value by its dotted path, for example ``retry.max_retries``."""
-        value: Any = self
-        for part in path.split("."):
-            value = getattr(value, part)
-        return value
-
-    def missing(self, paths: Iterable[str]) -> list[str]:
-        """Return those of ``paths`` that this client does not promise."""
-        return [path for path in paths if self.value(path) is None]
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.given) > 1:
+            raise complain(f"one way to drive the client is enough, here are {' and '.join(self.given)}")
+        return self
 
 
-class DriverSpec(_Model):
-    """How the client is driven: exactly one of the ways."""
+class When(FileModel):
+    """Narrows an expected failure to cases in which a fault fired: one of these names, at one of these phases."""
 
-    python: str | None = None
-    exec: str | None = None
-    stdio: str | None = None
-    http: str | None = None
+    fault: Several[Text] = ()
+    phase: Several[Literal["connection", "request", "response", "head", "body", "end"]] = ()
 
-
-class ExpectedFailure(_Model):
-    """A clause that this client is known to fail, and why; ``when`` narrows it."""
-
-    clause: str
-    reason: str
-    when: dict[str, Any] = Field(default_factory=dict)
+    def holds(self, exchanges: Iterable[ExchangeEvent]) -> bool:
+        """Tell whether one fault that fired in the case has both a name and a phase that are meant."""
+        return any(
+            (not self.fault or fault.name in self.fault) and (not self.phase or fault.phase in self.phase)
+            for exchange in exchanges
+            for fault in exchange.fired
+        )
 
 
-class Contract(_Model):
-    """A client's whole promise, with ``extends`` resolved."""
+class ExpectedFailure(FileModel):
+    """A clause that this client is known to fail, and why. ``clause`` is an id, or a pattern such as ``RETRY-*``."""
 
-    client: str
-    driver: DriverSpec = DriverSpec()
-    capabilities: tuple[str, ...] = ()
-    profiles: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"published": {}})
+    clause: Text
+    reason: Text
+    when: When | None = None
+
+    def covers(self, clause_id: str, exchanges: Iterable[ExchangeEvent]) -> bool:
+        """Tell whether a failure of this clause is expected in a case with these exchanges."""
+        if not fnmatch.fnmatchcase(clause_id, self.clause):
+            return False
+        return self.when is None or self.when.holds(exchanges)
+
+
+class Levels(FileModel):
+    """A selection of clauses by level: one level, or a list of them."""
+
+    level: Level | Annotated[Several[Level], Field(min_length=1)]
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels."""
+        return (self.level,) if isinstance(self.level, str) else self.level
+
+
+ClauseChoice = Literal["all"] | Levels | Annotated[Several[Text], Field(min_length=1)]
+"""``all``, a level or levels, or a list of ids and families."""
+
+
+class ContractFile(FileModel):
+    """A contract as one file holds it; what is left out comes from the contract that ``extends`` names."""
+
+    extends: Text | None = None
+    client: Text | None = None
+    driver: DriverSpec | None = None
+    capabilities: Several[Capability] | None = None
+    profiles: dict[str, Policy] = Field(default_factory=dict)
     policy: Policy = Policy()
-    clauses: Literal["all"] | tuple[str, ...] | dict[str, Any] = "all"
-    expected_failures: tuple[ExpectedFailure, ...] = ()
+    clauses: ClauseChoice | None = None
+    expected_failures: Several[ExpectedFailure] | None = None
+
+
+class Contract(FileModel):
+    """A client's whole promise, with ``extends`` resolved.
+
+    ``profiles`` holds plain data, as files give it: what a profile changes in the policy. ``folder`` is where the
+    contract's file is, and where its commands run; None for one made in code.
+    """
+
+    client: Text
+    driver: DriverSpec = DriverSpec()
+    capabilities: Several[Capability] = ()
+    profiles: dict[str, dict[str, Any]] = Field(default={"published": {}})
+    policy: Policy = Policy()
+    clauses: ClauseChoice = "all"
+    expected_failures: Several[ExpectedFailure] = ()
+    folder: Annotated[Path | None, Field(exclude=True, strict=False)] = None
+
+    def with_profile(self, name: str) -> Contract:
+        """Return the contract with a profile's values put over its policy.
+
+        Raises:
+            UsageError: for a profile that the contract does not have; ``published`` always exists.
+        """
+        if name not in self.profiles and name != "published":
+            near = nearest(name, self.profiles)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(self.profiles))}"
+            raise UsageError(f"the contract of {self.client} has no profile {name!r}; {hint}")
+        changes = self.profiles.get(name, {})
+        return self.model_copy(update={"policy": self.policy.merged(changes)}) if changes else self
+
+    def applies(self, clause: Rule) -> bool:
+        """Tell whether this client is judged by a clause."""
+        if self.clauses == "all":
+            return True
+        if isinstance(self.clauses, Levels):
+            return clause.level in self.clauses.levels
+        return clause.id in self.clauses or clause.family in self.clauses
+
+    def expected(self, clause_id: str, exchanges: Iterable[ExchangeEvent] = ()) -> ExpectedFailure | None:
+        """Return the entry that expects a failure of a clause in a case with these exchanges, if there is one."""
+        seen = tuple(exchanges)
+        return next((item for item in self.expected_failures if item.covers(clause_id, seen)), None)
+
+
+def contract_paths(workspace_root: Path) -> dict[str, Path]:
+    """Return the contract files of a workspace by the name of their client, in the order of names."""
+    folder = workspace_root / "contracts" / "clients"
+    found = {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith(".")}
+    return dict(sorted(found.items()))
+
+
+def load_contract(path_or_name: str | Path, workspace_root: Path) -> Contract:
+    """Read a contract: ``reference``, the name of one in ``contracts/clients/``, or the path of a file.
+
+    Raises:
+        UsageError: if the workspace has none of that name.
+        FileProblems: with everything that is wrong with the file or with one that it extends.
+    """
+    from sadpath.verify.contractfile import read_contract  # noqa: PLC0415 - it knows the clauses, and they this module
+
+    path = Path(path_or_name)
+    if isinstance(path_or_name, str) and path.suffix not in (".yaml", ".yml") and len(path.parts) == 1:
+        known = contract_paths(workspace_root)
+        if path_or_name not in known:
+            near = nearest(path_or_name, known)
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(known) or 'none'}"
+            raise UsageError(f"no contract is named {path_or_name!r} in contracts/clients; {hint}")
+        path = known[path_or_name]
+    return read_contract(path, workspace_root)
