@@ -1,0 +1,145 @@
+"""How tokens were renewed: which access token was in force when, and what gave reason for a refresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from sadpath.core.events import ExchangeEvent
+from sadpath.verify.sight import INVALID, Sight, json_of
+from sadpath.verify.trace import SIGHT_READS, Trace, Unit
+
+__all__ = ["RENEWAL_READS", "Renewals", "rejected_token"]
+
+RENEWAL_READS = (*SIGHT_READS, "auth.refresh_early")
+"""The policy values that ``Renewals`` takes into account."""
+
+_ASSUMED_EARLY = 300.0
+"""Seconds before an access token's end at which a client that promises nothing may still renew it."""
+
+_GRANULARITY = 1.0
+"""Lifetimes are whole seconds, and client and server need not round alike."""
+
+
+def rejected_token(exchange: ExchangeEvent) -> bool:
+    """Tell whether the server answered 401 to a request that is not itself about signing in."""
+    return exchange.status == 401 and exchange.bytes_sent > 0 and exchange.role not in ("login", "refresh", "public")
+
+
+@dataclass(frozen=True)
+class Renewals:
+    """The refreshes of a case and the tokens around them."""
+
+    trace: Trace
+
+    @cached_property
+    def refreshes(self) -> tuple[ExchangeEvent, ...]:
+        """The refreshes that the client made, in order of arrival."""
+        return self.trace.refreshes()
+
+    @cached_property
+    def rejected(self) -> tuple[ExchangeEvent, ...]:
+        """The case's exchanges that were answered 401 for want of a good token."""
+        return tuple(item for item in self.trace.case_exchanges if rejected_token(item))
+
+    def sight(self, exchange: ExchangeEvent) -> Sight:
+        """Return what the client can have seen of a refresh."""
+        return self.trace.sight(exchange)
+
+    def succeeded(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether the client surely has the tokens that a refresh was answered with."""
+        issued = exchange.issued_generation is not None and json_of(exchange.response_body) is not INVALID
+        return issued and self.sight(exchange).success and not self._cancelled_meanwhile(exchange)
+
+    def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
+        end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")
+        return any(
+            call.cancel_at is not None and exchange.t_arrived - 0.05 <= call.cancel_at <= end + 0.05
+            for call in self.trace.case_calls()
+        )
+
+    def rotated(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether a refresh was answered with a new refresh token."""
+        return isinstance(self._answer(exchange).get(self.trace.roles.tokens.refresh), str)
+
+    def _answer(self, exchange: ExchangeEvent) -> dict[str, object]:
+        answer = json_of(exchange.response_body)
+        return answer if isinstance(answer, dict) else {}
+
+    def outcome_unclear(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether it is open whether the client has the new tokens."""
+        return exchange.issued_generation is not None and not self.succeeded(exchange)
+
+    def same_token(self, one: ExchangeEvent, other: ExchangeEvent) -> bool:
+        """Tell whether two refreshes presented the same refresh token."""
+        if one.refresh_generation is None and other.refresh_generation is None:
+            return one.body_digest is not None and one.body_digest == other.body_digest
+        return one.refresh_generation == other.refresh_generation
+
+    def issuers_before(self, t: float) -> list[ExchangeEvent]:
+        """Return the logins and refreshes that handed out tokens before ``t``, if the client surely has them."""
+        return [
+            item
+            for item in self.trace.exchanges
+            if item.issued_generation is not None and item.t_last_byte is not None and item.t_last_byte <= t
+            if item.role == "login" or self.succeeded(item)
+        ]
+
+    def generation_at(self, t: float) -> int | None:
+        """Return the generation of the access token that the client held at ``t``; None where that is not known."""
+        issued = [self.trace.granted_generation, *(item.issued_generation for item in self.issuers_before(t))]
+        return max((number for number in issued if number is not None), default=None)
+
+    def had_reason(self, refresh: ExchangeEvent) -> bool:
+        """Tell whether the access token in force had been refused, was missing, or was near its end."""
+        trace, t = self.trace, refresh.t_arrived
+        current = self.generation_at(t)
+        if current is None or any(self.outcome_unclear(item) for item in self.refreshes if item.t_arrived < t):
+            return True
+        for item in self.rejected:
+            if item.t_first_byte is not None and item.t_first_byte <= t and item.token_generation in (current, None):
+                return True
+        given = trace.scenario.given.access_token
+        if current == trace.granted_generation and given in ("none", "expired"):
+            return True
+        return self._near_its_end(current, t)
+
+    def _near_its_end(self, generation: int, t: float) -> bool:
+        issuer = next((item for item in self.trace.exchanges if item.issued_generation == generation), None)
+        lifetime: object = self.trace.granted_lifetime
+        issued_at = 0.0  # a granted token is as old as the session, at most
+        if issuer is not None:
+            issued_at = issuer.t_arrived
+            lifetime = self._answer(issuer).get(self.trace.roles.tokens.expires_in)
+        if not isinstance(lifetime, int | float):
+            return True
+        early = self.trace.policy.auth.refresh_early
+        return t - issued_at + (_ASSUMED_EARLY if early is None else early) + _GRANULARITY >= lifetime
+
+    def invalid_grant(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether a refresh was surely answered that its token is no good (RFC 6749 §5.2)."""
+        answer = self._answer(exchange)
+        return self.sight(exchange).error_status is not None and answer.get("error") == "invalid_grant"
+
+    def transient(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether a refresh surely met a timeout, a broken connection, 429 or 5xx: nothing that ends a session."""
+        sight = self.sight(exchange)
+        status = sight.error_status
+        if status is not None:
+            return status == 429 or status >= 500
+        return sight.clear and (
+            sight.status is None or sight.status < 400 or sight.status == 429 or sight.status >= 500
+        )
+
+    def failed_during(self, start: float, end: float) -> list[ExchangeEvent]:
+        """Return the refreshes that may have failed and were under way at some time between ``start`` and ``end``."""
+        return [
+            item
+            for item in self.refreshes
+            if item.t_arrived <= end and (item.t_ended is None or item.t_ended >= start) and not self.succeeded(item)
+        ]
+
+    def failed_for(self, unit: Unit) -> list[ExchangeEvent]:
+        """Return the refreshes that may have failed while a request's call was under way."""
+        call = unit.call
+        return self.failed_during(call.t_started, call.t_ended if call.t_ended is not None else float("inf"))

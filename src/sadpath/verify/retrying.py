@@ -1,0 +1,162 @@
+"""What a client has promised to retry, and what may stop it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sadpath.core.events import ExchangeEvent
+from sadpath.verify.sight import INVALID, Sight, json_of, retry_after_of
+from sadpath.verify.steps import IDEMPOTENT
+from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
+
+__all__ = ["RETRY_READS", "Retries", "in_progress", "told_to_wait"]
+
+RETRY_READS = (
+    *SIGHT_READS,
+    "retry.transport",
+    "retry.statuses_if_told",
+    "retry.methods",
+    "retry.retry_after",
+    "retry.retry_after_cap",
+    "retry.budget",
+    "retry.first_delay",
+    "retry.factor",
+    "retry.max_delay",
+    "retry.delays",
+    "retry.jitter",
+    "cache.fallback_after",
+)
+"""The policy values that ``Retries`` takes into account, beside max_retries and statuses."""
+
+_IN_PROGRESS = "idempotency-in-progress"
+
+
+def in_progress(exchange: ExchangeEvent) -> bool:
+    """Tell whether an answer says that the first request with this idempotency key is still under way (draft §2.7)."""
+    if exchange.status != 409 or exchange.idempotency_key is None:
+        return False
+    problem = json_of(exchange.response_body)
+    return problem is not INVALID and isinstance(problem, dict) and str(problem.get("type", "")).endswith(_IN_PROGRESS)
+
+
+def told_to_wait(trace: Trace, exchange: ExchangeEvent) -> float | None:
+    """Return how long a Retry-After makes this client wait; None without one, or if it is not promised to be heeded."""
+    return retry_after_of(exchange) if trace.policy.retry.retry_after == "honour" else None
+
+
+@dataclass(frozen=True)
+class Retries:
+    """The promise to retry, applied to one request."""
+
+    trace: Trace
+    unit: Unit
+
+    def method_allows(self) -> bool:
+        """Tell whether the promise covers the request's method: idempotent, keyed, or any."""
+        if self.trace.policy.retry.methods == "any" or self.unit.method in IDEMPOTENT:
+            return True
+        return all(exchange.idempotency_key is not None for exchange in self.unit.exchanges)
+
+    def status_promised(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether an answer's status is one that is promised to be retried."""
+        retry, status = self.trace.policy.retry, exchange.status
+        if status in (retry.statuses or ()):
+            return True
+        return status in (retry.statuses_if_told or ()) and retry_after_of(exchange) is not None
+
+    def transport_promised(self, sight: Sight) -> bool:
+        """Tell whether every failure that the client may have met here is promised to be retried."""
+        if not sight.clear:
+            return False
+        names: set[str] = {kind for kind in sight.failures if kind.startswith("timeout.")}
+        if sight.exchange.ended.by == "server":
+            # Systems blur reset and closed; the middle of a body is a name of its own.
+            in_body = sight.status is not None
+            names |= {"body"} if in_body else {"closed"} if sight.exchange.ended.how == "fin" else {"reset", "closed"}
+        return self.trace.policy.retry.retries_transport(*sorted(names - {"timeout.total"})) and not (
+            sight.failures & {"timeout.total", "cancelled"}
+        )
+
+    def must_follow(self, sight: Sight) -> bool:
+        """Tell whether the promise is to try again after what the client surely met."""
+        if not self.method_allows() or not self.unit.call.replayable:
+            return False
+        status = sight.status
+        if sight.sure:
+            return status is not None and status >= 400 and self.status_promised(sight.exchange)
+        if status == 401:
+            return False
+        as_transport = self.transport_promised(sight)
+        # An error status whose body is cut may be taken for either.
+        return as_transport and (status is None or status < 400 or self.status_promised(sight.exchange))
+
+    def may_follow(self, sight: Sight) -> bool:
+        """Tell whether it is no breach of the promise to try again after what the client may have met."""
+        exchange = sight.exchange
+        if sight.error_status is None or self.status_promised(exchange):
+            return True
+        return in_progress(exchange)
+
+    def stopped(self, sight: Sight, used: int) -> bool:
+        """Tell whether something may have kept the client from the retry after ``used`` ones."""
+        call, trace = self.unit.call, self.trace
+        outcome = call.outcome
+        if outcome is None or not self.unit.last or outcome.outcome == "cancelled" or self._cancelled():
+            return True
+        if trace.policy.retry.max_retries is None or used >= trace.policy.retry.max_retries:
+            return True
+        if outcome.error is not None and outcome.error.kind == "timeout.pool":
+            return True
+        return (
+            self._told_too_long(sight)
+            or self._out_of_time(sight, used)
+            or self._budget_spent()
+            or self._session_lost(call)
+            or any(rule.on.connection for rule in trace.scenario.all_rules())
+        )
+
+    def _cancelled(self) -> bool:
+        at, ended = self.unit.call.cancel_at, self.unit.call.t_ended
+        return at is not None and ended is not None and ended >= at - self.trace.limits(None).race
+
+    def _told_too_long(self, sight: Sight) -> bool:
+        """Tell whether a Retry-After allows to give up: beyond the cap, or where no cap says how long is too long."""
+        wait = told_to_wait(self.trace, sight.exchange) if sight.status is not None else None
+        cap = self.trace.policy.retry.retry_after_cap
+        return wait is not None and (cap is None or wait > cap - 1.0)
+
+    def _out_of_time(self, sight: Sight, used: int) -> bool:
+        """Tell whether the next wait could have crossed the deadline, or the moment of a promised fallback."""
+        trace, call = self.trace, self.unit.call
+        wait = trace.policy.retry.delay(used + 1)
+        told = told_to_wait(trace, sight.exchange) if sight.status is not None else None
+        longest = max(wait if wait is not None else float("inf"), told or 0.0)
+        latest = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0) + longest
+        ends = [trace.limits(call).deadline]
+        fallback = trace.policy.cache.fallback_after
+        if fallback is not None and call.outcome is not None and call.outcome.outcome == "ok":
+            ends.append(call.t_started + fallback)
+        return any(end is not None and latest >= end - trace.limits(call).race for end in ends)
+
+    def _budget_spent(self) -> bool:
+        """Tell whether the retry budget may have been used up, refills left out and waits under way counted in."""
+        budget = self.trace.policy.retry.budget
+        if budget is None:
+            return False
+        repeats = [self.trace.steps(unit) for unit in self.trace.units()]
+        spent = sum(step.kind in ("retry", "unseen") for steps in repeats for step in steps)
+        own = self.unit.call
+        others = [call for call in self.trace.case_calls() if call.tag != own.tag]
+        waiting = sum(call.overlaps(own.t_started, own.t_ended or own.t_started) for call in others)
+        return budget.tokens - budget.cost * (spent + waiting) < budget.cost
+
+    def _session_lost(self, call: CallRecord) -> bool:
+        """Tell whether a refresh that failed, or a logout, may have ended the call in between."""
+        trace, end = self.trace, call.t_ended if call.t_ended is not None else float("inf")
+        lost = [item for item in trace.refreshes() if not trace.sight(item).success and item.t_arrived <= end]
+        if any((item.t_ended or float("inf")) >= call.t_started for item in lost):
+            return True
+        return any(
+            trace.roles.role(other.op) == "logout" and other.overlaps(call.t_started, end)
+            for other in trace.case_calls()
+        )
