@@ -7,31 +7,47 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sadpath.core.errors import UsageError
+from sadpath.core.events import ExchangeEvent
 from sadpath.core.names import nearest
-from sadpath.verify.trace import Trace
+from sadpath.verify.contract import Policy
+from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["Clause", "Finding", "Judgement", "all_clauses", "clause", "judge", "register"]
+__all__ = ["Clause", "Finding", "Judgement", "Level", "Verdict", "all_clauses", "clause", "found", "judge", "register"]
 
 Level = Literal["must", "should", "policy"]
+Verdict = Literal["pass", "fail", "not_exercised", "unsupported"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One way in which a client broke a clause in one case."""
+    """One way in which a client broke a clause in one case: a sentence, and what it is about."""
 
     sentence: str
     exchanges: tuple[int, ...] = ()
     call: str | None = None
 
 
+def found(text: str, exchanges: Iterable[ExchangeEvent] = (), call: CallRecord | None = None) -> Finding:
+    """Return a finding; its text becomes a sentence: a capital at the start, a full stop at the end."""
+    numbers = tuple(item.exchange for item in exchanges)
+    return Finding(f"{text[0].upper()}{text[1:]}.", numbers, None if call is None else call.tag)
+
+
+def _always(_policy: Policy) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Clause:
     """A rule about a client, with a stable id.
 
-    ``trigger`` says whether the case exercised the rule; ``check`` yields what was wrong. ``reads`` names the policy
-    values that the rule is about (a client that does not promise them is ``unsupported``), ``needs`` the capabilities.
-    ``invariant`` rules hold for every schedule. ``timed`` rules depend on time: in the live world a failure is run
-    again alone before it counts.
+    ``title`` goes on after "the client". ``trigger`` says whether the case exercised the rule; ``check`` yields what
+    was wrong. ``reads`` names the policy values that the rule is about (a client that does not promise them is
+    ``unsupported``; ``a|b`` means either), ``may_read`` those that it takes into account where they are promised, and
+    ``needs`` the capabilities. ``promised`` says whether the values that are promised are such that the rule speaks of
+    this client at all (``retry_after: ignore`` is no promise to wait). ``invariant`` rules hold for every schedule.
+    ``timed`` rules depend on time: in the live world a failure is run again alone before it counts. ``why`` is the
+    reason for a rule that has no source, or more of it.
     """
 
     id: str
@@ -45,6 +61,8 @@ class Clause:
     needs: tuple[str, ...] = ()
     invariant: bool = False
     timed: bool = False
+    may_read: tuple[str, ...] = ()
+    promised: Callable[[Policy], bool] = _always
 
     @property
     def family(self) -> str:
@@ -54,10 +72,10 @@ class Clause:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a clause says of one case."""
+    """What a clause says of one case; ``why`` gives the reason where it is ``unsupported``."""
 
     clause: Clause
-    verdict: Literal["pass", "fail", "not_exercised", "unsupported"]
+    verdict: Verdict
     findings: tuple[Finding, ...] = field(default=())
     why: str = ""
 
@@ -83,7 +101,7 @@ def all_clauses() -> list[Clause]:
 
 
 def clause(id: str) -> Clause:  # noqa: A002 - the word that users know
-    """Return one clause.
+    """Return one clause; case does not count.
 
     Raises:
         UsageError: for an unknown id, with the nearest known one.
@@ -104,6 +122,8 @@ def judge(item: Clause, trace: Trace) -> Judgement:
     missing = trace.policy.missing(item.reads)
     if missing:
         return Judgement(item, "unsupported", why=f"the contract does not promise {', '.join(missing)}")
+    if not item.promised(trace.policy):
+        return Judgement(item, "unsupported", why="what the contract promises is not what this clause is about")
     if not item.trigger(trace):
         return Judgement(item, "not_exercised")
     findings = tuple(item.check(trace))

@@ -1,0 +1,346 @@
+"""AUTH: when tokens are renewed, how often, and what a failed renewal means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.model import Advance
+from sadpath.verify.clauses.base import Clause, Finding, found, register
+from sadpath.verify.contract import Policy
+from sadpath.verify.entries import undecodable
+from sadpath.verify.renewals import RENEWAL_READS, Renewals, rejected_token
+from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
+from sadpath.verify.wording import count, ended_as, exchanges, joined, seconds
+
+# AUTH-01
+
+
+def _single_flight(policy: Policy) -> bool:
+    return policy.auth.single_flight is True
+
+
+def _a_token_was_refused_or_renewed(trace: Trace) -> bool:
+    refused = any(item.token_generation is not None for item in Renewals(trace).rejected)
+    return bool(trace.refreshes()) or (refused and trace.started_signed_in)
+
+
+def _once_per_generation(trace: Trace) -> Iterator[Finding]:
+    renewals = Renewals(trace)
+    for index, refresh in enumerate(renewals.refreshes):
+        yield from _needless(renewals, refresh, renewals.refreshes[:index])
+    if _refreshing_works(renewals):
+        yield from trace.find(lambda unit: _left_behind(renewals, unit))
+
+
+def _needless(renewals: Renewals, refresh: ExchangeEvent, earlier: tuple[ExchangeEvent, ...]) -> Iterator[Finding]:
+    """Yield at most one thing that is wrong with a refresh."""
+    for former in earlier:
+        if not renewals.same_token(former, refresh):
+            continue
+        over = renewals.sight(former).known_at
+        if refresh.t_arrived < over - renewals.trace.margin:
+            yield found(
+                f"two refreshes with the same refresh token were under way at once: exchange {refresh.exchange} came "
+                f"{seconds(over - refresh.t_arrived)} before exchange {former.exchange} was over",
+                (former, refresh),
+            )
+            return
+        if renewals.succeeded(former) and renewals.rotated(former):
+            yield found(
+                f"exchange {refresh.exchange} presented a refresh token again that exchange "
+                f"{former.exchange} had already "
+                f"exchanged for a new one",
+                (former, refresh),
+            )
+            return
+    if not renewals.had_reason(refresh):
+        current = renewals.generation_at(refresh.t_arrived)
+        yield found(
+            f"exchange {refresh.exchange} renewed access token number {current}, which had neither been "
+            "refused nor was near "
+            f"its end",
+            (*earlier[-1:], refresh),
+        )
+
+
+def _refreshing_works(renewals: Renewals) -> bool:
+    """Tell whether every refresh of the case succeeded, or none was made though nothing stood in its way."""
+    trace = renewals.trace
+    if any(trace.roles.role(call.op) in ("logout", "login") for call in trace.case_calls()):
+        return False
+    if renewals.refreshes:
+        return all(renewals.succeeded(item) for item in renewals.refreshes)
+    given = trace.scenario.given
+    if trace.policy.auth.refreshes_per_call == 0:
+        return False
+    touched = any(
+        rule.on.operation is None and rule.on.role in (None, "refresh") for rule in trace.scenario.all_rules()
+    )
+    named = any(trace.roles.role(rule.on.operation or "") == "refresh" for rule in trace.scenario.all_rules())
+    return trace.started_signed_in and given.refresh_token == "valid" and not touched and not named  # noqa: S105 - a state, not a secret
+
+
+def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
+    """Yield a call that failed on its 401 although the session could be, or was, renewed."""
+    trace, call = renewals.trace, unit.call
+    if not unit.last or call.outcome is None or call.outcome.outcome != "error" or call.cancel_after is not None:
+        return
+    refused = [index for index, item in enumerate(unit.exchanges) if rejected_token(item)]
+    if len(refused) != 1 or unit.exchanges[refused[0]].token_generation is None:
+        return
+    after = unit.exchanges[refused[0] + 1 :]
+    if any(undecodable(item) or not trace.sight(item, call).success for item in after) or not _had_time(trace, call):
+        return
+    own = unit.exchanges[refused[0]]
+    if not renewals.refreshes:
+        how = "the client never tried to renew its session"
+    elif not after:
+        how = f"{exchanges(renewals.refreshes)} renewed the session, and the call was never sent again"
+    else:
+        how = f"{exchanges(renewals.refreshes)} renewed the session and {exchanges(after)} went well"
+    yield found(
+        f"{call.title} {ended_as(call.outcome)} after the 401 of exchange {own.exchange}, though {how}",
+        (own, *renewals.refreshes, *after),
+        call,
+    )
+
+
+def _had_time(trace: Trace, call: CallRecord) -> bool:
+    limits = trace.limits(call)
+    return call.t_ended is None or limits.before_end(call.t_ended)
+
+
+AUTH_01 = Clause(
+    id="AUTH-01",
+    level="policy",
+    title="refreshes at most once per token generation; N concurrent 401s all succeed where refresh and "
+    "replays are unfaulted",
+    trigger=_a_token_was_refused_or_renewed,
+    check=_once_per_generation,
+    source="RFC 9700 §4.14",
+    why="A refresh token works once. Two refreshes at a time end the session of a user who did nothing wrong "
+    "(fresh#126, react-native-auth0#1374), and a call that finds a refresh under way must wait for it, not fail.",
+    reads=("auth.single_flight",),
+    may_read=(*RENEWAL_READS, "auth.refreshes_per_call"),
+    needs=("token_refresh",),
+    promised=_single_flight,
+    invariant=True,
+    timed=True,
+)
+
+# AUTH-03
+
+
+def _refusals(unit: Unit) -> list[int]:
+    return [index for index, item in enumerate(unit.exchanges) if rejected_token(item)]
+
+
+def _refused_twice(trace: Trace) -> bool:
+    return any(len(_refusals(unit)) > 1 for unit in trace.units())
+
+
+def _one_replay(trace: Trace) -> Iterator[Finding]:
+    def check(unit: Unit) -> Iterator[Finding]:
+        refused = _refusals(unit)
+        if len(refused) < 2:
+            return
+        first, second = (unit.exchanges[index] for index in refused[:2])
+        after = unit.exchanges[refused[1] + 1 :]
+        call = unit.call
+        if after:
+            yield found(
+                f"{call.title} was sent again ({exchanges(after)}) after a second 401 in exchange "
+                f"{second.exchange}; the "
+                f"first was exchange {first.exchange}",
+                (first, second, *after),
+                call,
+            )
+        elif (
+            unit.last
+            and call.outcome is not None
+            and trace.sight(second, call).sure
+            and not _says_unauthorized(trace, call)
+        ):
+            yield found(
+                f"{call.title} {ended_as(call.outcome)} after a second 401 in exchange {second.exchange}, "
+                "where a failure of "
+                f"authentication (unauthorized) is due",
+                (first, second),
+                call,
+            )
+
+    yield from trace.find(check)
+
+
+def _says_unauthorized(trace: Trace, call: CallRecord) -> bool:
+    outcome = call.outcome
+    if outcome is None or outcome.outcome == "cancelled":
+        return True
+    if outcome.outcome == "ok" or outcome.error is None:
+        return False
+    if "error_kinds" not in trace.capabilities or outcome.error.kind == "unauthorized":
+        return True
+    # Between the two 401s another limit may have struck, or a refresh may have failed in its own way.
+    return not _had_time(trace, call) or bool(
+        Renewals(trace).failed_during(call.t_started, call.t_ended or float("inf"))
+    )
+
+
+AUTH_03 = Clause(
+    id="AUTH-03",
+    level="should",
+    title="replays each call at most once; a second 401 is an auth failure",
+    trigger=_refused_twice,
+    check=_one_replay,
+    source="RFC 9110 §15.5.2",
+    why="The same credentials bring the same answer: a client without a mark on the replay loops (dio#1557).",
+    may_read=SIGHT_READS,
+    invariant=True,
+)
+
+# AUTH-04
+
+
+def _refresh_was_refused(trace: Trace) -> bool:
+    return any(item.status == 401 and item.bytes_sent for item in trace.refreshes())
+
+
+def _no_loop(trace: Trace) -> Iterator[Finding]:
+    """Match each refresh with a cause of its own: a call's 401, or a call that began with a token known to be bad."""
+    renewals = Renewals(trace)
+    refused = next((item for item in renewals.refreshes if item.status == 401 and item.bytes_sent), None)
+    if refused is None:
+        return
+    causes = [item.t_first_byte for item in renewals.rejected if item.t_first_byte is not None]
+    if _may_renew_early(trace):
+        causes += [call.t_started for call in trace.case_calls()]
+    for number, refresh in enumerate(renewals.refreshes, 1):
+        due = sum(cause <= refresh.t_arrived + trace.margin for cause in causes)
+        if refresh.exchange > refused.exchange and number > due:
+            yield found(
+                f"exchange {refresh.exchange} is refresh number {number}, though only {count(due, 'call')} "
+                "had cause for one: "
+                f"it follows from the refresh endpoint's own 401 in exchange {refused.exchange}",
+                (refused, refresh),
+            )
+            return
+
+
+def _may_renew_early(trace: Trace) -> bool:
+    """Tell whether calls may have begun with a token that the client knew to be missing or at its end."""
+    given = trace.scenario.given.access_token
+    return given in ("none", "expired") or any(isinstance(step, Advance) for step in trace.scenario.calls)
+
+
+AUTH_04 = Clause(
+    id="AUTH-04",
+    level="policy",
+    title="never refreshes because the refresh endpoint said 401",
+    trigger=_refresh_was_refused,
+    check=_no_loop,
+    why="The refresh goes through the same client as everything else, and its 401 asks for a refresh, for "
+    "ever (ktor#2864).",
+    may_read=RENEWAL_READS,
+    needs=("token_refresh",),
+)
+
+# AUTH-07
+
+
+def _logs_out(policy: Policy) -> bool:
+    return "invalid_grant" in (policy.auth.logout_on or ())
+
+
+def _a_refresh_failed(trace: Trace) -> bool:
+    renewals = Renewals(trace)
+    told = trace.result is not None and (trace.result.logouts is not None or trace.result.signed_in is not None)
+    return told and any(renewals.invalid_grant(item) or renewals.transient(item) for item in renewals.refreshes)
+
+
+def _keeps_or_ends_the_session(trace: Trace) -> Iterator[Finding]:
+    renewals, result = Renewals(trace), trace.result
+    if result is None:
+        return
+    made = trace.refreshes(after_case=True)  # the client's account covers those too
+    ended = [item for item in made if renewals.invalid_grant(item)]
+    transient = [item for item in made if renewals.transient(item)]
+    if any(not renewals.succeeded(item) and item not in ended and item not in transient for item in made):
+        return  # what else may have failed could have been a reason to log out, or not
+    if ended:
+        yield from _logged_out_once(trace, ended)
+    elif transient:
+        yield from _still_signed_in(trace, transient)
+
+
+def _logged_out_once(trace: Trace, ended: list[ExchangeEvent]) -> Iterator[Finding]:
+    result, due = trace.result, _sessions_ended(trace, ended)
+    if result is None:
+        return
+    refused = f"the refresh was refused for good (invalid_grant) in {exchanges(ended)}"
+    if result.logouts is not None and result.logouts != due:
+        yield found(
+            f"{refused}, and the client ended {count(result.logouts, 'session')} by itself where {due} "
+            f"{'is' if due == 1 else 'are'} due",
+            ended,
+        )
+    elif result.signed_in and not _signed_in_again(trace, ended[-1]):
+        yield found(f"{refused}, and the client still counts as signed in", ended)
+
+
+def _sessions_ended(trace: Trace, ended: list[ExchangeEvent]) -> int:
+    """Return how many sessions were ended: a login between two refusals began another."""
+    logins = [item.t_arrived for item in trace.exchanges if item.role == "login" and item.issued_generation is not None]
+    return 1 + sum(
+        any(former.t_arrived < login < later.t_arrived for login in logins) for former, later in pairwise(ended)
+    )
+
+
+def _signed_in_again(trace: Trace, ended: ExchangeEvent) -> bool:
+    return any(
+        item.role == "login" and item.issued_generation is not None and item.t_arrived > ended.t_arrived
+        for item in trace.exchanges
+    )
+
+
+def _still_signed_in(trace: Trace, transient: list[ExchangeEvent]) -> Iterator[Finding]:
+    result = trace.result
+    if result is None:
+        return
+    met = joined(dict.fromkeys(_what_happened(trace, item) for item in transient))
+    passing = f"the refresh met {met} in {exchanges(transient)}, which says nothing about the session"
+    signed_out = any(trace.roles.role(call.op) == "logout" for call in trace.case_calls())
+    if result.logouts:
+        yield found(f"{passing}, and the client logged out by itself ({count(result.logouts, 'time')})", transient)
+    elif result.signed_in is False and trace.started_signed_in and not signed_out:
+        yield found(f"{passing}, and the client is signed out at the end", transient)
+
+
+def _what_happened(trace: Trace, item: ExchangeEvent) -> str:
+    sight = trace.sight(item)
+    if sight.error_status is not None:
+        return f"status {sight.error_status}"
+    return "a timeout" if sight.timed_out else "a broken connection"
+
+
+AUTH_07 = Clause(
+    id="AUTH-07",
+    level="policy",
+    title="logs out exactly once on invalid_grant, and keeps the session when a refresh meets a timeout, "
+    "reset, 429 or 5xx",
+    trigger=_a_refresh_failed,
+    check=_keeps_or_ends_the_session,
+    source="RFC 6749 §5.2",
+    why="A server that is down for a minute must not sign out every user (jellyfish#5872, site-kit-wp#818, "
+    "tmail#4531); a "
+    "session that is over must not linger.",
+    reads=("auth.logout_on",),
+    may_read=RENEWAL_READS,
+    needs=("token_refresh",),
+    promised=_logs_out,
+    invariant=True,
+    timed=True,
+)
+
+register(AUTH_01, AUTH_03, AUTH_04, AUTH_07)
