@@ -34,6 +34,7 @@ class _FaultProtocol(HttpToolsProtocol):
         if self.wire_session is not None:
             self.wire_session.connection(self.wire)
         super().connection_made(self.wire.transport)
+        self.wire.write_through()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -20,7 +20,8 @@ _PARAMETER = re.compile(
     r"(?<![A-Za-z0-9_-])(access_token|refresh_token|id_token|token|api_?key|client_secret|password)=([^&#;\s\"]+)",
     re.IGNORECASE,
 )
-_CANDIDATES = (re.compile(r"[A-Za-z0-9._~+=-]{4,}"), re.compile(r"[A-Za-z0-9._~+/=-]{4,}"))
+_CANDIDATES = (re.compile(r"[A-Za-z0-9._~+-]{4,}"), re.compile(r"[A-Za-z0-9._~+/-]{4,}={0,2}"))
+_RECENT = 64
 _COOKIE_PAIR = re.compile(r"([^=;\s]+)=([^;]*)")
 
 
@@ -43,7 +44,10 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return a path, a query or a header's value without the credentials in it."""
         text = _PARAMETER.sub(lambda found: f"{found[1]}={credential_digest(found[2])}", text)
-        if self._ledger.count:
+        for token in self._ledger.secrets(_RECENT):
+            if token in text:
+                text = text.replace(token, credential_digest(token))
+        if self._ledger.count > _RECENT // 2:  # looking for each of them would take ever longer
             for candidates in _CANDIDATES:
                 text = candidates.sub(self._unless_issued, text)
         return text

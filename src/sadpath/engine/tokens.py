@@ -58,6 +58,6 @@ class TokenLedger:
             return self.count == 0
         return generation > self._expired[kind]
 
-    def secrets(self) -> list[str]:
-        """Return every token issued, for the clause that looks for them in logs."""
-        return list(self._secrets)
+    def secrets(self, last: int | None = None) -> list[str]:
+        """Return the tokens issued, all or the last ones: for whoever looks for them in texts."""
+        return list(self._secrets) if last is None else self._secrets[-last:]

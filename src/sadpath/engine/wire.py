@@ -74,9 +74,11 @@ class Wire:
         self._linger: asyncio.TimerHandle | None = None
         self._held = 0
         self._backlog = bytearray()
-        # What is written is then out of our hands when uvicorn says so: it waits until the buffer is empty. TLS
-        # transports compare with >=, so that 0 would pause them for ever.
-        transport.set_write_buffer_limits(high=1 if self.secure else 0, low=0)
+
+    def write_through(self) -> None:
+        """Let uvicorn go on only when what it wrote is out of our hands; it may be told so at once."""
+        # TLS transports compare with >=, so that 0 would pause them for ever.
+        self.inner.set_write_buffer_limits(high=1 if self.secure else 0, low=0)
 
     # Sessions and journal
 
