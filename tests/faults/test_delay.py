@@ -6,7 +6,7 @@ import math
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.core.chance import draw
@@ -109,6 +109,7 @@ def test_curl_and_httpx_see_it() -> None:
     run(scene)
 
 
+@settings(deadline=None)
 @given(drawn=st.floats(0, 1, exclude_max=True), low=st.integers(0, 1000), width=st.integers(1, 1000))
 def test_uniform_stays_within_its_bounds(drawn: float, low: int, width: int) -> None:
     """A uniform time is at least ``min`` and at most ``max``, for any draw."""
@@ -116,6 +117,7 @@ def test_uniform_stays_within_its_bounds(drawn: float, low: int, width: int) -> 
     assert times.min <= times.at(drawn) <= times.max
 
 
+@settings(deadline=None)
 @given(drawn=st.floats(0, 1, exclude_max=True), sigma=st.floats(0.01, 10), median=st.integers(1, 10_000))
 def test_lognormal_is_positive_finite_and_capped(drawn: float, sigma: float, median: int) -> None:
     """A lognormal time is a finite number above zero for any draw, and never above ``max``."""

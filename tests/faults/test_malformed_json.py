@@ -7,7 +7,7 @@ from typing import get_args
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.faults.malformed_json import How, broken
@@ -53,6 +53,7 @@ def test_what_each_way_looks_like() -> None:
     }
 
 
+@settings(deadline=None)
 @given(value=JSON, how=st.sampled_from(HOWS), indent=st.none() | st.just(2), ascii_only=st.booleans())
 def test_no_json_stays_json(value: object, how: How, indent: int | None, ascii_only: bool) -> None:
     """Whatever JSON it is and however it is written, what comes out cannot be parsed, and is not empty."""

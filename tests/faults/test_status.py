@@ -218,12 +218,14 @@ def _read_date(text: str, form: str) -> float:
     return datetime.strptime(text, pattern[form]).replace(tzinfo=UTC).timestamp()
 
 
+@settings(deadline=None)
 @given(unix=st.integers(0, 4_102_444_800))
 def test_imf_dates_agree_with_the_standard_library(unix: int) -> None:
     """The form that servers must send is the one that ``email.utils`` writes."""
     assert http_date(unix) == email.utils.formatdate(unix, usegmt=True)
 
 
+@settings(deadline=None)
 @given(unix=st.integers(0, 3_124_223_999), form=st.sampled_from(["rfc850", "asctime"]))
 def test_obsolete_dates_mean_the_same_moment(unix: int, form: DateForm) -> None:
     """The two obsolete forms, read back, are the moment that was written (two-digit years up to 2068)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.core.events import ExchangeEvent, credential_digest
@@ -195,6 +195,7 @@ def test_a_token_header_of_another_name() -> None:
 SECRET = st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789._-", min_size=12, max_size=60)
 
 
+@settings(deadline=None)
 @given(
     secret=SECRET,
     place=st.sampled_from(["path", "query", "bearer", "bare", "cookie", "set-cookie", "other"]),
@@ -221,6 +222,7 @@ def test_an_issued_token_is_hidden_wherever_it_stands(secret: str, place: str, l
     assert credential_digest(secret) in str(shown)
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60))
 def test_what_is_no_credential_is_shown_as_it_is(text: str) -> None:
     """Without issued tokens and telling names nothing of a header is changed."""

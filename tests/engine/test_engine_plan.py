@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.core.chance import draw
@@ -104,15 +104,17 @@ def _decided(plan: Plan, requests: list[tuple[str, str]]) -> list[Any]:
     return [None if decision is None else (decision.rule, decision.n, decision.step) for decision in decisions]
 
 
+@settings(deadline=None)
 @given(
     chosen=rules(), requests=st.lists(REQUEST, max_size=20), seed=st.integers(0, 5), name=st.sampled_from(["a", "b"])
 )
 def test_plans_do_as_the_model(chosen: tuple[Rule, ...], requests: list[tuple[str, str]], seed: int, name: str) -> None:
-    """First match decides; cursors move only then; chance counts misses and falls through; ``then`` comes at the end."""
+    """First match decides; cursors move only then; chance counts misses and falls through; `then` is the end."""
     plan = Plan(chosen, (seed, name))
     assert _decided(plan, requests) == _model(chosen, (seed, name), requests)
 
 
+@settings(deadline=None)
 @given(chosen=rules(), requests=st.lists(st.tuples(st.integers(0, 2), REQUEST), max_size=25), seed=st.integers(0, 9))
 def test_interleaving_of_sessions_changes_nothing(
     chosen: tuple[Rule, ...], requests: list[tuple[int, tuple[str, str]]], seed: int
@@ -127,6 +129,7 @@ def test_interleaving_of_sessions_changes_nothing(
         assert seen[session] == _decided(alone, [request for owner, request in requests if owner == session])
 
 
+@settings(deadline=None)
 @given(chance=st.floats(0, 1), seed=st.integers(0, 2**32), count=st.integers(0, 40))
 def test_hits_tell_the_draws_in_advance(chance: float, seed: int, count: int) -> None:
     """``hits`` resolves a rule's chance without moving it: the same as deciding that often."""
