@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.core.names import ERROR_KINDS, nearest, shown
@@ -26,6 +26,7 @@ def test_the_nearest_name_is_found(name: str, known: list[str], near: str | None
     assert nearest(name, known) == near
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=20), max_size=8))
 def test_the_nearest_name_is_a_known_one_and_does_not_depend_on_the_order(name: str, known: list[str]) -> None:
     """What is suggested exists, and is the same for every order of the known names."""

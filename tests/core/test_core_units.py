@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -56,6 +56,7 @@ def test_a_bare_number_is_told_which_units_it_could_have() -> None:
         parse_duration(300)
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0, max_value=MAX_SECONDS))
 def test_what_is_written_is_read_back_as_the_same_number(seconds: float) -> None:
     """Writing a duration loses no digit, down to the smallest float."""
@@ -78,6 +79,7 @@ def test_what_is_no_duration_is_not_written(wrong: float) -> None:
         format_seconds(wrong)
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0))
 def test_writing_bears_any_number_that_is_no_duration_by_its_size_alone(seconds: float) -> None:
     """A report may write a time beyond a hundred years; only what is infinite is refused."""

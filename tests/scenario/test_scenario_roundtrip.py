@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped] # its stubs are a package of their own
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +150,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.none() | TEXT)
 def test_a_scenario_that_is_written_is_read_back_equal(document: dict[str, Any], comment: str | None) -> None:
     """Whatever a scenario says survives being written as a file and read again."""
@@ -158,6 +159,7 @@ def test_a_scenario_that_is_written_is_read_back_equal(document: dict[str, Any],
     assert YamlFile.parse(scenario.to_yaml(comment), "f.yaml").to_model(Scenario, Reading()) == scenario
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_a_dumped_scenario_validates_as_itself(document: dict[str, Any]) -> None:
     """Pydantic's own dump is the file's data, so results and stored cases can hold scenarios."""
@@ -199,6 +201,7 @@ def accepted(document: Any) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(DOCUMENTS)
 def test_the_schema_accepts_what_the_reader_accepts(document: dict[str, Any]) -> None:
     """Every document that reads well is valid."""
@@ -253,7 +256,7 @@ def is_finer_than_a_schema(document: Any) -> bool:
     return all(re.match("needs exactly one of|must not be longer", item.message) for item in caught.value.problems)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(spoilt())
 def test_the_schema_refuses_what_the_reader_refuses(document: dict[str, Any]) -> None:
     """Schema and reader agree about mistakes as well."""
@@ -266,14 +269,19 @@ def test_the_schema_refuses_what_the_reader_refuses(document: dict[str, Any]) ->
 @pytest.mark.parametrize(
     "document",
     [
-        {}, [], {"title": ""}, {"title": "x", "x": 1}, {"title": "x", "seed": None}, {"title": "x", "faults": [{"on": "*"}]},
-        {"title": "x", "faults": [{"on": "*", "fault": "status"}]}, {"title": "x", "faults": [{"on": "*", "fault": "nope"}]},
-        {"title": "x", "faults": [{"on": "*", "fault": "reset", "then": "last"}]}, {"title": "x", "calls": [{"times": 3}]},
-        {"title": "x", "faults": [{"on": "*", "fault": {"reset": {}, "close": {}}}]}, {"title": "x", "calls": [{"a": {}, "b": {}}]},
-        {"title": "x", "calls": [{"parallel": []}]}, {"title": "x", "calls": [{"advance": "0.0s"}]}, {"title": "x", "calls": ["pages"]},
-        {"title": "x", "faults": [{"on": {}, "fault": "reset"}]}, {"title": "x", "expect": {"client": "reference"}},
+        {}, [], {"title": ""}, {"title": "x", "x": 1}, {"title": "x", "seed": None},
+        {"title": "x", "faults": [{"on": "*"}]},
+        {"title": "x", "faults": [{"on": "*", "fault": "status"}]},
+        {"title": "x", "faults": [{"on": "*", "fault": "nope"}]},
+        {"title": "x", "faults": [{"on": "*", "fault": "reset", "then": "last"}]},
+        {"title": "x", "faults": [{"on": "*", "fault": {"reset": {}, "close": {}}}]},
+        {"title": "x", "faults": [{"on": "*", "fault": {"status": 503.5}}]},
+        {"title": "x", "faults": [{"on": {}, "fault": "reset"}]},
+        {"title": "x", "calls": [{"times": 3}]}, {"title": "x", "calls": [{"a": {}, "b": {}}]},
+        {"title": "x", "calls": [{"parallel": []}]}, {"title": "x", "calls": [{"advance": "0.0s"}]},
+        {"title": "x", "calls": ["pages"]}, {"title": "x", "expect": {"client": "reference"}},
         {"title": "x", "expect": {"attempts": {"a": -1}}}, {"title": "x", "expect": {"attempts": {"": 1}}},
-        {"title": "x", "faults": [{"on": "*", "fault": {"status": 503.5}}]}, {"title": "x", "expect": {"outcome": []}},
+        {"title": "x", "expect": {"outcome": []}},
     ],
 )  # fmt: skip
 def test_broken_documents_are_invalid(document: Any) -> None:

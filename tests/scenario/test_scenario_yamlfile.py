@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -163,12 +163,14 @@ def _read_or_refused(raw: bytes | str) -> list[FileProblem]:
     return []
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """No input makes the reader fail in any other way; what it reads is plain data that JSON can hold."""
     assert all("\n" not in str(problem) for problem in _read_or_refused(raw))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,? \n\t01.<~", max_size=60))
 def test_any_text_of_yaml_s_own_characters_is_read_or_refused(text: str) -> None:
     """The characters that mean something to YAML do not break the reader either."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.scenario.loader import intro_of
@@ -28,6 +28,7 @@ LEAVES = (
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=4), st.none() | TEXT)
 def test_what_is_written_is_read_back(data: dict[str, object], comment: str | None) -> None:
     """Any data that a file may hold survive, whatever their texts look like, and a comment never disturbs them."""
@@ -65,6 +66,7 @@ def test_it_reads_as_if_a_person_had_written_it() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
 def test_a_comment_comes_back_as_the_introduction(comment: str) -> None:
     """What stands above a file's first key is what was written there."""

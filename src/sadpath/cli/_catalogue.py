@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sadpath.scenario.vocabulary import FaultSettings
     from sadpath.workspace import Workspace
 
-__all__ = ["Entry", "clauses", "clients", "faults", "scenarios"]
+__all__ = ["Entry", "clauses", "clients", "faults", "lines", "scenario", "scenarios"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class Entry:
 
 def scenarios(workspace: Workspace) -> list[Entry]:
     """Return the scenarios, by name; one that cannot be read says so."""
-    return [_scenario(workspace, name, path) for name, path in workspace.scenario_paths().items()]
+    return [scenario(workspace, name, path) for name, path in workspace.scenario_paths().items()]
 
 
-def _scenario(workspace: Workspace, name: str, path: Path) -> Entry:
+def scenario(workspace: Workspace, name: str, path: Path) -> Entry:
+    """Return one scenario."""
     from sadpath.scenario.yamlfile import shown_path  # noqa: PLC0415 - brings Pydantic
 
     shown = shown_path(path, workspace.root)

@@ -11,6 +11,8 @@ import typer
 from sadpath.cli._base import say, verb
 from sadpath.core.errors import HarnessError, UsageError
 
+__all__ = ["init"]
+
 SUFFIXES = {".py", ".yaml", ".json", ".html", ".txt", ".bin", ".md"}
 """The endings of workspace files; the wheel carries the same ones (``hatch_build.py``)."""
 

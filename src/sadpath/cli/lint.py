@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sadpath.scenario.lint import Surroundings
     from sadpath.workspace import Workspace
 
+__all__ = ["lint"]
+
 ENDINGS = (".yaml", ".yml")
 
 

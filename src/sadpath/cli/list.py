@@ -11,6 +11,8 @@ import typer
 from sadpath.cli import _catalogue
 from sadpath.cli._base import Format, RootOption, say, verb
 
+__all__ = ["list_"]
+
 
 class Kind(StrEnum):
     """What can be listed."""

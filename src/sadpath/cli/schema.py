@@ -12,6 +12,8 @@ import typer
 from sadpath.cli._base import say, verb
 from sadpath.core.errors import UsageError
 
+__all__ = ["schema", "schema_of"]
+
 
 class Kind(StrEnum):
     """The formats."""

@@ -11,6 +11,8 @@ from sadpath.cli._base import RootOption, say, verb
 from sadpath.core.errors import UsageError
 from sadpath.core.names import nearest
 
+__all__ = ["show"]
+
 
 def show(
     name: Annotated[
@@ -23,18 +25,15 @@ def show(
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
     workspace = find_workspace(root)
-    aliases = {alias: entry for entry in _catalogue.faults() for alias in entry.facts["aliases"]}
-    every = [
-        *_catalogue.scenarios(workspace),
-        *_catalogue.faults(),
-        *_catalogue.clauses(),
-        *_catalogue.clients(workspace),
-    ]
-    found = [entry for entry in every if entry.name == name] or [entry for entry in every if entry.name == name.upper()]
+    paths = workspace.scenario_paths()
+    others = [*_catalogue.faults(), *_catalogue.clauses(), *_catalogue.clients(workspace)]
+    aliases = {alias: entry for entry in others for alias in entry.facts.get("aliases", ())}
+    found = [_catalogue.scenario(workspace, name, paths[name])] if name in paths else []
+    found += [entry for entry in others if entry.name in (name, name.upper())]
     if not found and name in aliases:
         found = [aliases[name]]
     if not found:
-        near = nearest(name, [*(entry.name for entry in every), *aliases])
+        near = nearest(name, [*paths, *(entry.name for entry in others), *aliases])
         hint = f" (did you mean {near!r}?)" if near else ""
         raise UsageError(f"there is no scenario, fault, clause or client {name!r}{hint}; see `sadpath list`")
     say("\n\n".join(entry.text for entry in found))
