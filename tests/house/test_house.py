@@ -47,7 +47,7 @@ def test_functions_stay_under_50_lines() -> None:
 @pytest.mark.parametrize("folder", CONTENT)
 def test_content_folders_are_no_packages(folder: str) -> None:
     """A content folder has no ``__init__.py``: it would shadow, or be shadowed by, a package of that name."""
-    assert [path for path in (ROOT / folder).rglob("__init__.py")] == []
+    assert list((ROOT / folder).rglob("__init__.py")) == []
 
 
 def test_every_ignore_gives_its_reason() -> None:
