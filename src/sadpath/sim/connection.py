@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sadpath.sim.rules import Decision
 from sadpath.sim.pipe import Pipe
+from sadpath.sim.rules import Decision
 from sadpath.sim.tcp import SimSocket
 from sadpath.sim.trace import CLIENT_TO_SERVER, SERVER_TO_CLIENT
 
@@ -25,7 +25,7 @@ class Connection:
     __slots__ = ("_network", "_open_sides", "carries_data", "client", "down", "host", "number", "server", "tls", "up")
 
     def __init__(
-        self, network: Network, number: int, host: str, decision: Decision, client: SimSocket, server: SimSocket
+        self, network: Network, number: int, host: str, decision: Decision, *, ends: tuple[SimSocket, SimSocket]
     ) -> None:
         self._network = network
         self._open_sides = 2
@@ -33,8 +33,7 @@ class Connection:
         self.host = host
         self.tls = False
         self.carries_data = False
-        self.client = client
-        self.server = server
+        self.client, self.server = ends
         self.up = Pipe(network, self, CLIENT_TO_SERVER, network.up if decision.up is None else decision.up)
         self.down = Pipe(network, self, SERVER_TO_CLIENT, network.down if decision.down is None else decision.down)
         network.connections[number] = self

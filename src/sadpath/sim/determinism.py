@@ -93,7 +93,9 @@ class Determinism:
     def loaded_late(self) -> list[str]:
         """Return a line for each watched module that was loaded during the run, too late to be made orderly."""
         late = (watched_modules() & sys.modules.keys()) - self._loaded_before
-        return [f"{name} was loaded during the run: import it before, so that its order is kept" for name in sorted(late)]
+        return [
+            f"{name} was loaded during the run: import it before, so that its order is kept" for name in sorted(late)
+        ]
 
 
 def _import_if_there(name: str) -> None:

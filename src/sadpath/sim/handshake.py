@@ -103,7 +103,7 @@ class Handshake:
         if self._cancelled:
             listener.abandon(server)
             return
-        connection = Connection(network, self._number, self._host, self._decision, self._sock, server)
+        connection = Connection(network, self._number, self._host, self._decision, ends=(self._sock, server))
         server.join(connection, connection.down, self._sock, connection.up)
         self._sock.join(connection, connection.up, server, connection.down)
         connection.up.put("open")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["RESOLUTION", "Limits"]
+
+RESOLUTION = 1e-9
+"""Seconds within which two moments are the same one, so that sums of latencies may differ in their last digit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class SimLoop(TimelineLoop):
 
     def __init__(self, network: Network | None = None, limits: Limits | None = None) -> None:
         super().__init__(network, limits)
-        self._adopted: dict[int, tuple[weakref.ref[socket.socket], SimSocket]] = {}
+        self._adopted: dict[int, tuple[weakref.ref[Any], SimSocket]] = {}
 
     def run_in_executor(  # type: ignore[override]  # typeshed's uses a TypeVarTuple
         self, executor: object, func: Callable[..., T], *args: Any
@@ -58,7 +58,7 @@ class SimLoop(TimelineLoop):
 
     # Names and connections.
 
-    async def getaddrinfo(  # type: ignore[override]  # one list type for all families
+    async def getaddrinfo(
         self,
         host: str | bytes | None,
         port: str | bytes | int | None,
@@ -102,7 +102,7 @@ class SimLoop(TimelineLoop):
         if target is not sock:
             self._adopt(sock, target)
 
-    def _adopt(self, sock: socket.socket, target: SimSocket) -> None:
+    def _adopt(self, sock: Any, target: SimSocket) -> None:
         key = id(sock)
 
         def gone(_: object) -> None:
@@ -122,8 +122,14 @@ class SimLoop(TimelineLoop):
         sock.close()
         return entry[1]
 
-    async def create_connection(  # type: ignore[override]  # the base class has overloads for host and sock
-        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: Any = None,
+        port: Any = None,
+        *,
+        sock: Any = None,
+        **options: Any,
     ) -> tuple[Any, Any]:
         """Connect on the simulated network; everything else is the standard library's."""
         return await super().create_connection(protocol_factory, host, port, sock=self._simulated(sock), **options)
@@ -142,8 +148,14 @@ class SimLoop(TimelineLoop):
             raise
         return sock
 
-    async def create_server(  # type: ignore[override]  # the base class has overloads for host and sock
-        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, *, sock: Any = None, **options: Any
+    async def create_server(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: Any = None,
+        port: Any = None,
+        *,
+        sock: Any = None,
+        **options: Any,
     ) -> asyncio.Server:
         """Listen on the simulated network; a name that is listened on can be looked up from then on.
 
@@ -164,17 +176,25 @@ class SimLoop(TimelineLoop):
             options.pop(name, None)
         serve_now = options.pop("start_serving", True)
         server = await super().create_server(protocol_factory, sock=sock, start_serving=False, **options)
-        server._sockets.extend(others)  # type: ignore[attr-defined]  # several hosts share one server
+        server._sockets.extend(others)  # type: ignore[attr-defined]  # noqa: SLF001 - several hosts share one server
         if serve_now:
             await server.start_serving()
         return server
 
     def _make_socket_transport(
-        self, sock: SimSocket, protocol: asyncio.BaseProtocol, waiter: Any = None, *, extra: Any = None, server: Any = None
+        self,
+        sock: SimSocket,
+        protocol: asyncio.BaseProtocol,
+        waiter: Any = None,
+        *,
+        extra: Any = None,
+        server: Any = None,
     ) -> SimTransport:
         return SimTransport(self, sock, protocol, waiter, extra, server)
 
-    def _make_ssl_transport(self, rawsock: SimSocket, protocol: Any, sslcontext: Any, waiter: Any = None, **options: Any) -> Any:
+    def _make_ssl_transport(
+        self, rawsock: SimSocket, protocol: Any, sslcontext: Any, waiter: Any = None, **options: Any
+    ) -> Any:
         return make_tls_transport(self, rawsock, protocol, sslcontext, waiter, **options)
 
     def abort_connections(self) -> None:

@@ -18,6 +18,7 @@ from sadpath.sim.errors import SimUnsupported
 from sadpath.sim.handshake import Handshake
 from sadpath.sim.listener import SimListener
 from sadpath.sim.names import WILDCARD, AddressInfo, Names, address_infos, is_address, port_number
+from sadpath.sim.pipe import Splitter
 from sadpath.sim.rules import (
     ConnectAttempt,
     ConnectPolicy,
@@ -30,12 +31,11 @@ from sadpath.sim.rules import (
     counted,
 )
 from sadpath.sim.sockets import SocketBase, os_error
-from sadpath.sim.pipe import Splitter
 from sadpath.sim.tcp import SimSocket
 from sadpath.sim.trace import Trace
 
 if TYPE_CHECKING:
-    from sadpath.sim.loop import SimLoop
+    from sadpath.sim.timeline import TimelineLoop
 
 __all__ = ["Network"]
 
@@ -85,11 +85,11 @@ class Network:
         self._sockets: dict[int, SocketBase] = {}
         self._descriptors = _FIRST_DESCRIPTOR
         self._ports = {"client": _FIRST_CLIENT_PORT, "server": _FIRST_SERVER_PORT}
-        self._loop: SimLoop | None = None
+        self._loop: TimelineLoop | None = None
         self.schedule: Callable[[float, Callable[[], None]], None]
         self.mark: Callable[[SocketBase], None]
 
-    def attach(self, loop: SimLoop) -> None:
+    def attach(self, loop: TimelineLoop) -> None:
         """Join a loop; a network serves one run only.
 
         Raises:
@@ -128,7 +128,7 @@ class Network:
         until: float = math.inf,
         nth: Iterable[int] | int | None = None,
     ) -> ConnectRule:
-        """Let connects go unanswered. A window is looked at anew for each SYN: 0, 1, 3, 7, … seconds after the first."""
+        """Let connects go unanswered. A window is looked at anew for each SYN: after 0, 1, 3, 7, … seconds."""
         return self._add("blackhole", host, port, Window(start, until), nth)
 
     def slow(

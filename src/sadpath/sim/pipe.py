@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
+from sadpath.sim.limits import RESOLUTION
+
 if TYPE_CHECKING:
     from sadpath.sim.connection import Connection
     from sadpath.sim.network import Network
@@ -30,8 +32,8 @@ class Pipe:
     """
 
     __slots__ = (
-        "_arrive",
         "_armed",
+        "_arrive",
         "_last",
         "_network",
         "_wire",
@@ -109,23 +111,22 @@ class Pipe:
         if self.frozen:
             return
         wire, network, connection = self._wire, self._network, self.connection
-        horizon = network.now
-        while wire and wire[0][0] <= horizon:
+        now = network.now
+        horizon = now + RESOLUTION
+        while wire and wire[0][0] < horizon:
             _, kind, content = wire.popleft()
             if kind == "data":
                 self.in_flight -= len(content)
                 if not connection.carries_data:
                     connection.carries_data = True
                     connection.tls = content[0] == _TLS_HANDSHAKE
-                network.trace.record(
-                    horizon, connection.number, self.direction, "tls" if connection.tls else kind, content
-                )
+                network.trace.record(now, connection.number, self.direction, "tls" if connection.tls else kind, content)
             else:
-                network.trace.record(horizon, connection.number, self.direction, kind)
+                network.trace.record(now, connection.number, self.direction, kind)
             self.target.receive(kind, content)
         if wire and not self._armed and not self.frozen:
             self._armed = True
-            network.schedule(max(wire[0][0], horizon), self._arrive)
+            network.schedule(wire[0][0], self._arrive)
 
 
 def _cut(content: bytes, sizes: Iterable[int]) -> Iterator[bytes]:

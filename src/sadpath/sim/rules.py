@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["ConnectAttempt", "ConnectPolicy", "ConnectRule", "Decision", "DnsRule", "LookupAttempt", "Verdict", "Window"]
+__all__ = [
+    "ConnectAttempt",
+    "ConnectPolicy",
+    "ConnectRule",
+    "Decision",
+    "DnsRule",
+    "LookupAttempt",
+    "Verdict",
+    "Window",
+]
 
 Verdict = Literal["accept", "refuse", "blackhole"]
 """``accept`` lets the SYN through (a listener must still be there), ``refuse`` answers it with RST, ``blackhole``

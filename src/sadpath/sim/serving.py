@@ -53,7 +53,7 @@ class _State(ServerState):
         self.connections: Any = OrderedSet()
         self.tasks: Any = OrderedSet()
 
-    @property
+    @property  # pyright: ignore[reportIncompatibleVariableOverride]  # a plain attribute there, read only here
     def default_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers of every response, with the date of this virtual second."""
         second = int(self._wall())

@@ -17,7 +17,7 @@ from asyncio import Handle
 from typing import TYPE_CHECKING, Any
 
 from sadpath.sim.errors import SimUnsupported
-from sadpath.sim.names import sockaddr
+from sadpath.sim.names import WILDCARD, sockaddr
 
 if TYPE_CHECKING:
     from sadpath.sim.network import Network
@@ -98,7 +98,9 @@ class SocketBase:
     def getsockname(self) -> tuple[Any, ...]:
         """Return the local address."""
         self._check_open()
-        return sockaddr(*self.local) if self.local else sockaddr("::" if self.family == socket.AF_INET6 else "0.0.0.0", 0)  # noqa: S104,E501 - the address of an unbound socket
+        if self.local is not None:
+            return sockaddr(*self.local)
+        return sockaddr("::" if self.family == socket.AF_INET6 else WILDCARD, 0)
 
     def getpeername(self) -> tuple[Any, ...]:
         """Return the address of the other side.

@@ -35,8 +35,8 @@ class BridgeSocket:
     makefile = socket.socket.makefile
 
     def __init__(self, loop: SimLoop, sock: SimSocket, timeout: float | None) -> None:
-        self._loop = loop
-        self._sock = sock
+        self.loop = loop
+        self.simulated = sock
         self._timeout = timeout
         self._io_refs = 0
         self._closed = False
@@ -44,7 +44,7 @@ class BridgeSocket:
     @property
     def family(self) -> socket.AddressFamily:
         """The address family."""
-        return self._sock.family
+        return self.simulated.family
 
     @property
     def type(self) -> socket.SocketKind:
@@ -75,23 +75,23 @@ class BridgeSocket:
 
     def fileno(self) -> int:
         """Return a descriptor for `select`, as `SocketView.fileno` does."""
-        return self._sock.probe()
+        return self.simulated.probe()
 
     def getsockname(self) -> tuple[Any, ...]:
         """Return the local address."""
-        return self._sock.getsockname()
+        return self.simulated.getsockname()
 
     def getpeername(self) -> tuple[Any, ...]:
         """Return the other side's address."""
-        return self._sock.getpeername()
+        return self.simulated.getpeername()
 
     def setsockopt(self, level: int, option: int, value: int | bytes | None = None, length: int = 0) -> None:
         """Set an option."""
-        self._sock.setsockopt(level, option, value, length)
+        self.simulated.setsockopt(level, option, value, length)
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> int | bytes:
         """Return an option."""
-        return self._sock.getsockopt(level, option, length)
+        return self.simulated.getsockopt(level, option, length)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Return up to ``size`` bytes, b"" at the end.
@@ -100,7 +100,7 @@ class BridgeSocket:
             TimeoutError: after the timeout.
             OSError: as `SimSocket.recv`.
         """
-        return self._retry(lambda: self._sock.recv(size, flags), self._loop.add_reader, self._loop.remove_reader)
+        return self._retry(lambda: self.simulated.recv(size, flags), self.loop.add_reader, self.loop.remove_reader)
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
         """Read into ``buffer``, as `recv`."""
@@ -111,7 +111,7 @@ class BridgeSocket:
 
     def send(self, data: Any, flags: int = 0) -> int:
         """Send some of ``data`` and return how much; raises as `recv`."""
-        return self._retry(lambda: self._sock.send(data, flags), self._loop.add_writer, self._loop.remove_writer)
+        return self._retry(lambda: self.simulated.send(data, flags), self.loop.add_writer, self.loop.remove_writer)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of ``data``; raises as `recv`."""
@@ -122,13 +122,13 @@ class BridgeSocket:
 
     def shutdown(self, how: int) -> None:
         """Shut a direction down."""
-        self._sock.shutdown(how)
+        self.simulated.shutdown(how)
 
     def close(self) -> None:
         """Close, once every file made of the socket is closed too."""
         self._closed = True
         if self._io_refs <= 0:
-            self._sock.close()
+            self.simulated.close()
 
     def detach(self) -> int:
         """Refuse, as there is no descriptor to hand over.
@@ -149,9 +149,7 @@ class BridgeSocket:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _retry(
-        self, attempt: Callable[[], T], watch: Callable[..., object], unwatch: Callable[[Any], object]
-    ) -> T:
+    def _retry(self, attempt: Callable[[], T], watch: Callable[..., object], unwatch: Callable[[Any], object]) -> T:
         while True:
             try:
                 return attempt()
@@ -161,7 +159,7 @@ class BridgeSocket:
             self._wait(watch, unwatch)
 
     def _wait(self, watch: Callable[..., object], unwatch: Callable[[Any], object]) -> None:
-        loop, descriptor = self._loop, self._sock.fileno()
+        loop, descriptor = self.loop, self.simulated.fileno()
         ready = loop.create_future()
         watch(descriptor, _set, ready, True)
         timer = None if self._timeout is None else loop.call_later(self._timeout, _set, ready, False)
@@ -178,7 +176,7 @@ class TlsBridgeSocket(BridgeSocket):
     """TLS over a `BridgeSocket`, with OpenSSL working in memory."""
 
     def __init__(self, inner: BridgeSocket, context: ssl.SSLContext, server_hostname: str | None) -> None:
-        super().__init__(inner._loop, inner._sock, inner.gettimeout())
+        super().__init__(inner.loop, inner.simulated, inner.gettimeout())
         self._inner = inner
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)

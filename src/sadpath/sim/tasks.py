@@ -4,8 +4,6 @@ A plain task hashes by its address, so that iterating a set of tasks (to cancel 
 run of a long-lived process.
 """
 
-# ruff: noqa: SLF001 - a task is numbered by the loop that it belongs to
-
 from __future__ import annotations
 
 import asyncio
@@ -25,6 +23,8 @@ class SimTask(_Task):
     """A task that hashes by its number, and is named by it unless it was given a name."""
 
     __slots__ = ("_number",)
+
+    _number: int
 
     def __init__(self, coro: Any, *, loop: Any, name: str | None = None, **options: Any) -> None:
         self._number = number = loop.next_number()

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sadpath.sim.errors import SimDeadlock, SimLimit
-from sadpath.sim.limits import Limits
+from sadpath.sim.limits import RESOLUTION, Limits
 from sadpath.sim.network import Network
 from sadpath.sim.pending import describe_pending
 from sadpath.sim.sockets import SocketBase
@@ -29,7 +29,6 @@ from sadpath.sim.tasks import OrderedWeakSet, SimTask
 __all__ = ["TimelineLoop"]
 
 T = TypeVar("T")
-_RESOLUTION = 1e-9
 _MANY_CANCELLED = 100
 
 
@@ -41,11 +40,17 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         limits: how far the run may go.
     """
 
-    _ready: deque[asyncio.Handle]
+    if TYPE_CHECKING:  # what asyncio's base classes have, and their stubs leave out
+        _ready: deque[Any]
+        _stopping: bool
+        _task_factory: Any
+        _transports: Any
+
+        def _check_closed(self) -> None: ...
 
     def __init__(self, network: Network | None = None, limits: Limits | None = None) -> None:
         self._now = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Any]] = []
         self._network_events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count(1)
         self._task_numbers = itertools.count(1)
@@ -56,7 +61,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         self.set_limits(limits or Limits())
         super().__init__(_NoSelector())  # type: ignore[arg-type]  # never asked: readiness is ours
         self._asyncgens = OrderedWeakSet()
-        self._clock_resolution = _RESOLUTION
+        self._clock_resolution = RESOLUTION
         self.network.attach(self)
 
     # Time.
@@ -106,7 +111,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
             raise TypeError("when cannot be None or NaN")
         self._check_closed()
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True
+        timer._scheduled = True  # type: ignore[attr-defined]  # a field that the stubs leave out
         heappush(self._timers, (when, next(self._order), timer))
         return timer
 
@@ -118,7 +123,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
             raise TypeError("delay must not be None")
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Any) -> None:
         if handle._scheduled:
             self._timer_cancelled_count += 1
 
@@ -143,7 +148,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
     # Running.
 
     def _run_once(self) -> None:
-        ready, limit = self._ready, self._now + _RESOLUTION
+        ready, limit = self._ready, self._now + RESOLUTION
         if self._network_events and self._network_events[0][0] < limit:
             self._run_network(limit)
         if self._due:
@@ -155,7 +160,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         count = len(ready)
         self.steps += count
         if self.steps > self._last_step:
-            raise SimLimit(f"the run passed its limit of {self._last_step} steps", describe_pending(self))
+            self._too_many_steps()
         popleft = ready.popleft
         for _ in range(count):
             handle = popleft()
@@ -176,11 +181,9 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
                 describe_pending(self),
             )
         if when > self._last_second:
-            raise SimLimit(
-                f"the run passed its limit of {self._last_second:g} virtual seconds", describe_pending(self)
-            )
+            raise SimLimit(f"the run passed its limit of {self._last_second:g} virtual seconds", describe_pending(self))
         self._now = max(when, self._now)
-        limit = self._now + _RESOLUTION
+        limit = self._now + RESOLUTION
         if self._network_events and self._network_events[0][0] < limit:
             self._run_network(limit)
             if self._due:
@@ -192,7 +195,14 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         queue = self._network_events
         while queue and queue[0][0] < limit:
             self.steps += 1
-            heappop(queue)[2]()
+            if self.steps > self._last_step:
+                self._too_many_steps()
+            when, _, callback = heappop(queue)
+            self._now = max(self._now, when)
+            callback()
+
+    def _too_many_steps(self) -> None:
+        raise SimLimit(f"the run passed its limit of {self._last_step} steps", describe_pending(self))
 
     def _poll(self) -> None:
         due, self._due = self._due, []
@@ -216,12 +226,13 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         if self._timer_cancelled_count > _MANY_CANCELLED and 2 * self._timer_cancelled_count > len(timers):
             self._drop_cancelled()
         while timers and timers[0][0] < limit:
-            timer = heappop(timers)[2]
+            when, _, timer = heappop(timers)
             timer._scheduled = False
             if timer._cancelled:
                 self._timer_cancelled_count -= 1
             else:
                 ready.append(timer)
+                self._now = max(self._now, when)
 
     def _drop_cancelled(self) -> None:
         kept = []

@@ -60,7 +60,7 @@ class Trace:
         self._keep_content = keep_content
         self._sealed = False
 
-    def record(
+    def record(  # noqa: PLR0917 - the hot path of every segment: keywords cost time
         self, time: float, connection: int, direction: str, kind: str, content: bytes = b"", detail: str = ""
     ) -> None:
         """Add an event; after `seal` it is ignored."""
@@ -114,7 +114,7 @@ class Divergence:
     before: tuple[TraceEvent, ...]
 
     def __str__(self) -> str:
-        lines = ["the two runs differ from event %d on" % self.index, *(f"  both   {e}" for e in self.before)]
+        lines = [f"the two runs differ from event {self.index} on", *(f"  both   {e}" for e in self.before)]
         lines.append(f"  first  {self.first if self.first is not None else '(ended)'}")
         lines.append(f"  second {self.second if self.second is not None else '(ended)'}")
         return "\n".join(lines)

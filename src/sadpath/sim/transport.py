@@ -25,9 +25,7 @@ if TYPE_CHECKING:
         _closing: bool
         _conn_lost: int
 
-        def __init__(
-            self, loop: Any, sock: SimSocket, protocol: Any, waiter: Any = None, extra: Any = None, server: Any = None
-        ) -> None: ...
+        def __init__(self, loop: Any, sock: SimSocket, *protocol_waiter_extra_server: Any) -> None: ...
 
 else:
     _SocketTransport = selector_events._SelectorSocketTransport  # noqa: SLF001 - the transport of every real connection
@@ -36,20 +34,19 @@ else:
 class SimTransport(_SocketTransport):
     """The transport of a simulated connection."""
 
-    def __init__(
-        self, loop: Any, sock: SimSocket, protocol: Any, waiter: Any = None, extra: Any = None, server: Any = None
-    ) -> None:
-        super().__init__(loop, sock, protocol, waiter, extra, server)
+    def __init__(self, loop: Any, sock: SimSocket, *protocol_waiter_extra_server: Any) -> None:
+        super().__init__(loop, sock, *protocol_waiter_extra_server)
         self._number = sock.fileno()
         self._extra["socket"] = SocketView(sock)
 
     def unsent_bytes(self) -> int:
-        """Return how many bytes the kernel accepted that have not reached the other side's.
+        """Return how many written bytes have not reached the other side's kernel.
 
-        What the transport itself still buffers is not in it: see ``get_write_buffer_size``. The socket of
-        ``get_extra_info("socket")`` has the same method, also where TLS lies between.
+        They wait in the transport (``get_write_buffer_size``), in the kernel's queue or on the wire; the latter two are
+        what Linux' ``SIOCOUTQ`` counts, and ``get_extra_info("socket").unsent_bytes()`` returns them alone.
         """
-        return 0 if self._sock is None else self._sock.unsent_bytes()
+        kernel = 0 if self._sock is None else self._sock.unsent_bytes()
+        return kernel + self.get_write_buffer_size()
 
     def drop(self) -> None:
         """Forget the connection without telling anybody: the run is over and its loop is about to be closed."""
@@ -84,5 +81,5 @@ def make_tls_transport(
 ) -> Any:
     """Return a TLS transport over a simulated socket; ``timeouts`` are those of `asyncio.sslproto.SSLProtocol`."""
     tls: Any = sslproto.SSLProtocol(loop, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts)
-    SimTransport(loop, sock, tls, extra=extra, server=server)
+    SimTransport(loop, sock, tls, None, extra, server)
     return tls._app_transport  # noqa: SLF001 - as asyncio's own loops do

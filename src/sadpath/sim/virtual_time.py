@@ -9,9 +9,9 @@ Hypothesis and profilers need them, and nothing decides by them. Other threads o
 
 from __future__ import annotations
 
-import datetime as real_datetime
+import datetime as dt
 import sys
-import time
+import time as real_time
 from collections.abc import Callable, Iterable, Iterator
 from threading import get_ident
 from types import ModuleType
@@ -31,7 +31,7 @@ it, and those known to hold a function or class of their own."""
 _NAMES = (
     "time", "time_ns", "monotonic", "monotonic_ns", "sleep", "gmtime", "localtime", "strftime", "ctime", "asctime",
 )  # fmt: skip
-_REAL: dict[str, Callable[..., Any]] = {name: getattr(time, name) for name in _NAMES}
+_REAL: dict[str, Callable[..., Any]] = {name: getattr(real_time, name) for name in _NAMES}
 _NANO = 1_000_000_000
 
 
@@ -87,14 +87,14 @@ class VirtualTime:
             raise ValueError("sleep length must be non-negative")
         self._sleep(seconds)
 
-    def gmtime(self, seconds: float | None = None) -> time.struct_time:
+    def gmtime(self, seconds: float | None = None) -> real_time.struct_time:
         """Replace ``time.gmtime``."""
-        result: time.struct_time = _REAL["gmtime"](self.time() if seconds is None else seconds)
+        result: real_time.struct_time = _REAL["gmtime"](self.time() if seconds is None else seconds)
         return result
 
-    def localtime(self, seconds: float | None = None) -> time.struct_time:
+    def localtime(self, seconds: float | None = None) -> real_time.struct_time:
         """Replace ``time.localtime``."""
-        result: time.struct_time = _REAL["localtime"](self.time() if seconds is None else seconds)
+        result: real_time.struct_time = _REAL["localtime"](self.time() if seconds is None else seconds)
         return result
 
     def strftime(self, form: str, moment: Any = None) -> str:
@@ -116,11 +116,11 @@ class VirtualTime:
             patches.set(module, name, self._replacement(real))
 
     def _replacement(self, real: Any) -> Any:
-        if real is real_datetime:
+        if real is dt:
             return _virtual_module
-        if real is real_datetime.datetime:
+        if real is dt.datetime:
             return VirtualDatetime
-        if real is real_datetime.date:
+        if real is dt.date:
             return VirtualDate
         return getattr(self, real.__name__)
 
@@ -140,53 +140,50 @@ class _LooksReal(type):
         return issubclass(subclass, cls.__mro__[1])
 
 
-class VirtualDate(real_datetime.date, metaclass=_LooksReal):
+class VirtualDate(dt.date, metaclass=_LooksReal):
     """``datetime.date`` with a virtual today; what it makes are real dates."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make a real date."""
-        return real_datetime.date(*args, **kwargs)
+        return dt.date(*args, **kwargs)
 
     @classmethod
     def today(cls) -> Any:
         """Return the virtual local date."""
-        return real_datetime.date.fromtimestamp(_wall())
+        return dt.date.fromtimestamp(_wall())  # noqa: DTZ012 - the local date, as the real one's
 
 
-class VirtualDatetime(real_datetime.datetime, metaclass=_LooksReal):
+class VirtualDatetime(dt.datetime, metaclass=_LooksReal):
     """``datetime.datetime`` with a virtual now; what it makes are real datetimes."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make a real datetime."""
-        return real_datetime.datetime(*args, **kwargs)
+        return dt.datetime(*args, **kwargs)  # noqa: DTZ001 - whatever zone the caller gave
 
     @classmethod
-    def now(cls, tz: real_datetime.tzinfo | None = None) -> Any:
+    def now(cls, tz: dt.tzinfo | None = None) -> Any:
         """Return the virtual time."""
-        return real_datetime.datetime.fromtimestamp(_wall(), tz)
+        return dt.datetime.fromtimestamp(_wall(), tz)
 
     @classmethod
     def utcnow(cls) -> Any:
         """Return the virtual time in UTC, without a zone."""
-        return real_datetime.datetime.fromtimestamp(_wall(), real_datetime.UTC).replace(tzinfo=None)
+        return dt.datetime.fromtimestamp(_wall(), dt.UTC).replace(tzinfo=None)
 
     @classmethod
     def today(cls) -> Any:
         """Return the virtual local time."""
-        return real_datetime.datetime.fromtimestamp(_wall())  # noqa: DTZ006 - naive, as the real one is
+        return dt.datetime.fromtimestamp(_wall())  # noqa: DTZ006 - naive, as the real one is
 
 
-_virtual_module = ModuleType("datetime", real_datetime.__doc__)
+_virtual_module = ModuleType("datetime", dt.__doc__)
 vars(_virtual_module).update(
-    {name: value for name, value in vars(real_datetime).items() if not name.startswith("__")},
+    {name: value for name, value in vars(dt).items() if not name.startswith("__")},
     datetime=VirtualDatetime,
     date=VirtualDate,
 )
 
-_known: dict[int, Any] = {
-    id(thing): thing
-    for thing in (*_REAL.values(), real_datetime, real_datetime.datetime, real_datetime.date)
-}
+_known: dict[int, Any] = {id(thing): thing for thing in (*_REAL.values(), dt, dt.datetime, dt.date)}
 _scanned: dict[str, tuple[ModuleType, tuple[tuple[str, Any], ...]]] = {}
 
 

@@ -1,14 +1,14 @@
 """A simulated run from beginning to end: the loop, the network, the patches, the server, the report.
 
-    config = sim_config(app)                       # once per process
+config = sim_config(app)                       # once per process
 
-    async def case(world: SimWorld) -> int:
-        await world.start(config)                  # http://api.test
-        world.network.refuse(nth=1)
-        async with httpx.AsyncClient(base_url="http://api.test") as client:
-            return (await client.get("/users/1")).status_code
+async def case(world: SimWorld) -> int:
+    await world.start(config)                  # http://api.test
+    world.network.refuse(nth=1)
+    async with httpx.AsyncClient(base_url="http://api.test") as client:
+        return (await client.get("/users/1")).status_code
 
-    report = run_sim(case, seed=7)                 # report.value, .trace, .digest, .virtual_seconds
+report = run_sim(case, seed=7)                 # report.value, .trace, .digest, .virtual_seconds
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ class SimWorld:
 
     def _cancel_tasks(self) -> None:
         """Cancel in the order of creation; what tasks start while they end is cancelled in turn."""
+        pending: list[asyncio.Task[Any]] = []
         for _ in range(_ROUNDS):
             pending = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
             if not pending:
@@ -244,8 +245,7 @@ def run_sim(
     with SimWorld(seed=seed, network=network, limits=limits, epoch=epoch, modules=modules) as world:
         value = world.wait(main(world))
         world.trace.seal()
-        report = world.report(value)
-    return report
+        return world.report(value)
 
 
 def run_sim_sync(
@@ -268,8 +268,7 @@ def run_sim_sync(
     with SimWorld(seed=seed, network=network, limits=limits, epoch=epoch, modules=modules) as world:
         value = main(world)
         world.trace.seal()
-        report = world.report(value)
-    return report
+        return world.report(value)
 
 
 def run_twice(run: Callable[[], SimReport[T]]) -> tuple[SimReport[T], Divergence | None]:
