@@ -170,6 +170,31 @@ def test_a_client_that_does_not_read_does_not_hold_it_up(serve: Serve) -> None:
     assert asyncio.run(main()) < 1.0
 
 
+def test_an_answer_of_the_control_api_that_is_not_read_does_not_hold_it_up(serve: Serve) -> None:
+    """A large answer beside every session, left unread, is dropped within a second."""
+
+    async def main() -> float:
+        async with serve() as server:
+            for number in range(20):
+                event = ExchangeEvent("default", 0, number, "GET", "/" + "x" * 1_000_000)
+                server.sessions.default.journal.add(event)
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+            writer.write(b"GET /__admin/sessions/default/journal HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.read(8)) == b"HTTP/1.1"
+            start = time.perf_counter()
+            await server.__aexit__(None, None, None)
+            took = time.perf_counter() - start
+            received = 0
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(1_000_000):
+                    received += len(part)
+            assert received < 20_000_000
+            writer.transport.abort()
+        return took
+
+    assert asyncio.run(main()) < 1.0
+
+
 def test_a_backend_that_hangs_does_not_hold_it_up(caplog: pytest.LogCaptureFixture) -> None:
     """A backend that never answers is cancelled when the server stops, without a traceback in the log."""
     cancelled = threading.Event()

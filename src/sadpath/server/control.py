@@ -170,11 +170,7 @@ class ControlApi:
         sessions, engine = self._server.sessions, self._server.engine
         session = sessions.create(wanted.name, seed=wanted.seed, ttl=wanted.ttl)
         if scenario is not None:
-            try:
-                await apply_scenario(engine, session, scenario, name=wanted.scenario)
-            except BaseException:
-                sessions.delete(session.id)
-                raise
+            await apply_scenario(engine, session, scenario, name=wanted.scenario)
         view = self._view(request, session)
         view["login"] = credentials(engine.roles)
         return JSONResponse(view, 201, {"Location": f"/__admin/sessions/{session.id}"})
