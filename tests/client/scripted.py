@@ -40,7 +40,7 @@ class Connection:
 
 @dataclass
 class Seen:
-    """One request that arrived, and the way to answer it."""
+    """One request that came, and the way to answer it."""
 
     method: str
     target: str

@@ -16,7 +16,7 @@ from typing import Any
 from .background import BackgroundError
 from .domain import HttpAnswer, SignedIn
 from .failures import Failure
-from .parts import Parts, Stack, build
+from .parts import Given, Parts, Stack
 from .policy import Policy
 from .ports import Chance, Clock, LocalDataSource, Logger, SavedSession, TokenStore
 from .repositories import OrderRepository, SettingsRepository, UserRepository
@@ -62,18 +62,17 @@ class ShopClient:
         place of the usual ones. Stores that are handed in are not closed with the client. Raises ``InvalidUrlError``
         for a base URL that is none.
         """
-        stack = build(
-            base_url,
-            policy=policy or Policy(),
-            clock=clock,
-            chance=chance,
-            tokens=tokens,
-            local=local,
-            logger=log,
-            ca_pem=ca_pem,
-            parts=parts or Parts(),
-        )
-        return cls(stack)
+        given: dict[str, Any] = {
+            "policy": policy,
+            "clock": clock,
+            "chance": chance,
+            "tokens": tokens,
+            "local": local,
+            "log": log,
+            "ca_pem": ca_pem,
+            "parts": parts,
+        }
+        return cls(Stack(base_url, Given(**{name: value for name, value in given.items() if value is not None})))
 
     async def __aenter__(self) -> ShopClient:
         await self.stack.session.load()

@@ -47,6 +47,7 @@ class PoolGuard:
 
     def __init__(self, size: int) -> None:
         self._places = asyncio.Semaphore(size)
+        self._closed = False
         self._running: dict[asyncio.Future[Any], anyio.CancelScope] = {}
 
     async def run(self, work: Callable[[], Awaitable[T]], patience: float | None) -> T:
@@ -56,6 +57,9 @@ class PoolGuard:
         ``PoolBusyError`` when no place is free within ``patience`` seconds, ``GivenUpError`` after ``close``.
         """
         await self._enter(patience)
+        if self._closed:
+            self._places.release()
+            raise GivenUpError("the client is closed")
         exchange = _Exchange(work)
         self._running[exchange.task] = exchange.scope
         exchange.task.add_done_callback(self._leave)
@@ -72,7 +76,8 @@ class PoolGuard:
         return len(self._running)
 
     async def close(self) -> None:
-        """End every exchange, and wait until each has cleaned up."""
+        """End every exchange, let no other begin, and wait until each has cleaned up."""
+        self._closed = True
         running = dict(self._running)
         for scope in running.values():
             scope.cancel()

@@ -8,6 +8,8 @@ To run on httpx2, change the two imports.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
@@ -27,6 +29,7 @@ Origin = tuple[str, str, int]
 """Scheme, host and port (RFC 9110 §4.3.1)."""
 
 _PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _KEEP_ALIVE = 5.0
 """Seconds that an idle connection is kept: shorter than what servers commonly grant, so that races are rare."""
 
@@ -49,10 +52,13 @@ class Url:
             url = httpx.URL(text)
         except httpx.InvalidURL as error:
             raise InvalidUrlError(str(error)) from error
-        if url.scheme not in _PORTS or not url.host:
+        # Not ``url.host``: that decodes, and raises what it likes for a name that cannot be decoded.
+        host = url.raw_host.decode("ascii")
+        port = _PORTS.get(url.scheme, 0) if url.port is None else url.port
+        if url.scheme not in _PORTS or not _is_host(host) or not 0 < port < 65_536:
             raise InvalidUrlError("not an http or https URL with a host")
         self._url = url
-        self.origin: Origin = (url.scheme, url.host, url.port or _PORTS[url.scheme])
+        self.origin: Origin = (url.scheme, host, port)
 
     def __str__(self) -> str:
         return str(self._url)
@@ -79,6 +85,14 @@ class Url:
         return httpcore.URL(
             scheme=self._url.raw_scheme, host=self._url.raw_host, port=self._url.port, target=self._url.raw_path
         )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) < 254 and _NAME.fullmatch(text) is not None
+    return True
 
 
 @dataclass
@@ -121,7 +135,13 @@ class _CountingStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        stream = await self._stream.start_tls(_tls_context(self._ca_pem), server_hostname, timeout)
+        try:
+            stream = await self._stream.start_tls(_tls_context(self._ca_pem), server_hostname, timeout)
+        except BaseException:
+            # httpcore closes what it could not secure, but not when it was cancelled meanwhile.
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+            raise
         return await _kept_or_closed(_CountingStream(stream, self._ca_pem))
 
     def get_extra_info(self, info: str) -> Any:

@@ -219,6 +219,9 @@ def _of_cause(error: BaseException) -> Failure | None:
 
 def _of_system(error: BaseException) -> Failure | None:
     text = str(error)
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        # The connection ended; nobody objected to a certificate.
+        return _closed(text)
     if isinstance(error, ssl.SSLError):
         return ConnectionFailure("tls", message=text)
     if isinstance(error, socket.gaierror):

@@ -7,7 +7,7 @@ that decides it, and hand ``Parts(retry=MyRetry)`` to ``ShopClient.create``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .account import Account
@@ -34,7 +34,7 @@ from .retry import Budget, Retry
 from .session import Session
 from .tasks import Tasks
 
-__all__ = ["Parts", "Stack", "build"]
+__all__ = ["Given", "Parts", "Stack"]
 
 
 @dataclass(frozen=True)
@@ -63,115 +63,106 @@ class Parts:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a client is built with. What nobody hands in is the system's own, in memory, or silent."""
+
+    policy: Policy = field(default_factory=Policy)
+    clock: Clock = field(default_factory=SystemClock)
+    chance: Chance = field(default_factory=SystemChance)
+    tokens: TokenStore = field(default_factory=MemoryTokens)
+    local: LocalDataSource = field(default_factory=MemoryLocal)
+    log: Logger = field(default_factory=SilentLogger)
+    ca_pem: str | None = None
+    parts: Parts = field(default_factory=Parts)
+
+
 class Stack:
-    """The layers of one client, built."""
+    """The layers of one client, built from the inside out. Raises ``InvalidUrlError`` for a base URL that is none."""
 
-    parts: Parts
-    policy: Policy
-    clock: Clock
-    redactor: Redactor
-    log: CallLog
-    tasks: Tasks
-    background: Background
-    session: Session
-    book: CallBook
-    http: Http
-    guard: PoolGuard
-    exchange: Exchange
-    renewal: Renewal
-    auth: Auth
-    retry: Retry
-    calls: Calls
-    remote: Remote
-    local: LocalDataSource
-    connectivity: Connectivity
-    repository: Repository
-    account: Account
+    def __init__(self, base_url: str, given: Given) -> None:
+        self.given = given
+        self.policy, self.clock, self.chance, self.parts = given.policy, given.clock, given.chance, given.parts
+        self.api = Api(base_url)
+        self.redactor = self.parts.redactor()
+        self.log = CallLog(given.log, self.redactor)
+        self.failures = self.parts.failures(self.policy.errors, self.clock, self.redactor.clean)
+        self.tasks = Tasks()
+        self.background = self.parts.background(self.tasks, self.log)
+        self.session = self.parts.session(given.tokens, self.redactor, self.background.report)
+        self.book = self.parts.book(self.clock, self.session, self.policy.timeouts.total)
+        self.http = self.parts.http(size=self.policy.pool.size, ca_pem=given.ca_pem)
+        self.guard = self.parts.guard(self.policy.pool.size)
+        self.exchange = self._exchange()
+        self.renewal = self._renewal()
+        self.auth = self._auth()
+        self.retry = self._retry()
+        self.redirects = self.parts.redirects(self.policy.redirects, self.api, self.log)
+        self.calls = self.parts.calls(self.retry, self.redirects, self.auth, self.failures)
+        self.remote = self.parts.remote(self.api, self.calls, self.failures, self.policy.errors, self.chance)
+        self.connectivity = self.parts.connectivity(
+            self.background, self.clock, self.chance, spread=self.policy.retry.first_delay
+        )
+        self.repository = self._repository()
+        self.session.on_end = self.repository.forget
+        self.account = self._account()
 
+    def _exchange(self) -> Exchange:
+        return self.parts.exchange(
+            self.http,
+            guard=self.guard,
+            timeouts=self.policy.timeouts,
+            failures=self.failures,
+            clock=self.clock,
+            log=self.log,
+        )
 
-def build(
-    base_url: str,
-    *,
-    policy: Policy,
-    clock: Clock | None,
-    chance: Chance | None,
-    tokens: TokenStore | None,
-    local: LocalDataSource | None,
-    logger: Logger | None,
-    ca_pem: str | None,
-    parts: Parts,
-) -> Stack:
-    """Put a client together. Raises ``InvalidUrlError`` for a base URL that is none."""
-    api = Api(base_url)
-    clock = clock or SystemClock()
-    chance = chance or SystemChance()
-    redactor = parts.redactor()
-    log = CallLog(logger or SilentLogger(), redactor)
-    tasks = Tasks()
-    background = parts.background(tasks, log)
-    session = parts.session(tokens or MemoryTokens(), redactor, background.report)
-    book = parts.book(clock, session, policy.timeouts.total)
-    failures = parts.failures(policy.errors, clock, redactor.clean)
-    http = parts.http(size=policy.pool.size, ca_pem=ca_pem)
-    guard = parts.guard(policy.pool.size)
-    exchange = parts.exchange(http, guard=guard, timeouts=policy.timeouts, failures=failures, clock=clock, log=log)
-    renewal = parts.renewal(
-        policy.auth,
-        session=session,
-        exchange=exchange,
-        failures=failures,
-        api=api,
-        new_call=book.open,
-        clock=clock,
-        tasks=tasks,
-        log=log,
-    )
-    auth = parts.auth(policy.auth, session=session, renewal=renewal, exchange=exchange, clock=clock, log=log)
-    retry = parts.retry(policy.retry, parts.budget(policy.retry.budget), clock, chance, log)
-    calls = parts.calls(retry, parts.redirects(policy.redirects, api, log), auth, failures)
-    remote = parts.remote(api, calls, failures, policy.errors, chance)
-    connectivity = parts.connectivity(background, clock, chance, spread=policy.retry.first_delay)
-    local = local or MemoryLocal()
-    repository = parts.repository(
-        policy.cache,
-        remote=remote,
-        local=local,
-        session=session,
-        book=book,
-        background=background,
-        connectivity=connectivity,
-        clock=clock,
-        log=log,
-    )
-    session.on_end = repository.forget
-    return Stack(
-        parts=parts,
-        policy=policy,
-        clock=clock,
-        redactor=redactor,
-        log=log,
-        tasks=tasks,
-        background=background,
-        session=session,
-        book=book,
-        http=http,
-        guard=guard,
-        exchange=exchange,
-        renewal=renewal,
-        auth=auth,
-        retry=retry,
-        calls=calls,
-        remote=remote,
-        local=local,
-        connectivity=connectivity,
-        repository=repository,
-        account=parts.account(
-            remote=remote,
-            session=session,
-            book=book,
-            background=background,
-            redactor=redactor,
-            clock=clock,
-            tasks=tasks,
-        ),
-    )
+    def _renewal(self) -> Renewal:
+        return self.parts.renewal(
+            self.policy.auth,
+            session=self.session,
+            exchange=self.exchange,
+            failures=self.failures,
+            api=self.api,
+            new_call=self.book.open,
+            clock=self.clock,
+            tasks=self.tasks,
+            log=self.log,
+        )
+
+    def _auth(self) -> Auth:
+        return self.parts.auth(
+            self.policy.auth,
+            session=self.session,
+            renewal=self.renewal,
+            exchange=self.exchange,
+            clock=self.clock,
+            log=self.log,
+        )
+
+    def _retry(self) -> Retry:
+        budget = self.parts.budget(self.policy.retry.budget)
+        return self.parts.retry(self.policy.retry, budget, self.clock, self.chance, self.log)
+
+    def _repository(self) -> Repository:
+        return self.parts.repository(
+            self.policy.cache,
+            remote=self.remote,
+            local=self.given.local,
+            session=self.session,
+            book=self.book,
+            background=self.background,
+            connectivity=self.connectivity,
+            clock=self.clock,
+            log=self.log,
+        )
+
+    def _account(self) -> Account:
+        return self.parts.account(
+            remote=self.remote,
+            session=self.session,
+            book=self.book,
+            background=self.background,
+            redactor=self.redactor,
+            clock=self.clock,
+            tasks=self.tasks,
+        )

@@ -42,25 +42,26 @@ class Redactor:
     """Cleans text. It remembers the newest tokens it was told, so that old ones stay secret too."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, None] = OrderedDict()
-        self._spellings: list[str] = []
+        self._known: OrderedDict[str, set[str]] = OrderedDict()
+        self._longest_first: list[str] | None = None
 
     def add(self, *secrets: str | None) -> None:
         """Remember secrets. Those shorter than eight characters are left to the patterns: they may be common words."""
         for secret in secrets:
             if secret is None or len(secret) < _SHORTEST:
                 continue
-            self._known.pop(secret, None)
-            self._known[secret] = None
+            self._known[secret] = self._known.pop(secret) if secret in self._known else _spellings(secret)
+            self._longest_first = None
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
-        spellings = {spelling for secret in self._known for spelling in _spellings(secret)}
-        # The longest first: what is part of another must not break it.
-        self._spellings = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
 
     def clean(self, text: str) -> str:
         """Return ``text`` with every secret replaced."""
-        for spelling in self._spellings:
+        if self._longest_first is None:
+            # What is part of another must not break it.
+            every = set[str]().union(*self._known.values())
+            self._longest_first = sorted(every, key=lambda spelling: (-len(spelling), spelling))
+        for spelling in self._longest_first:
             if spelling in text:
                 text = text.replace(spelling, HIDDEN)
         for pattern in _PATTERNS:
