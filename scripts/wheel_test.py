@@ -25,7 +25,7 @@ CHECKOUT_ONLY = ("house", "backend")
 def run(*command: str | Path, cwd: Path | None = None) -> None:
     """Run a command and end with its exit code if it fails."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COVERAGE"))}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, check=False)  # noqa: S603 - our own commands
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, check=False)
     if done.returncode:
         sys.exit(f"wheel test: {' '.join(map(str, command))} ended with {done.returncode}")
 

@@ -61,19 +61,16 @@ def bad_clients(names: Sequence[str] = ()) -> list[BadClient]:
     Raises:
         UsageError: for an unknown name.
     """
-    listed: Iterable[Any] = importlib.import_module(_REGISTRY).KNOWN_BAD
-    found = [BadClient(str(name), factory, _ids(clauses)) for name, factory, clauses in listed]
+    built = {item.id for item in all_clauses()}
+    listed: Iterable[Any] = importlib.import_module(_REGISTRY).all_known_bad()
+    wanted = [(bad, tuple(name for name in bad.clauses if name in built)) for bad in listed]
+    found = [BadClient(bad.name, bad.create, clauses) for bad, clauses in wanted if clauses]
     known = [bad.name for bad in found]
     for name in names:
         if name not in known:
             near = nearest(name, known)
             raise UsageError(f"there is no known-bad client {name!r}" + (f" (did you mean {near!r}?)" if near else ""))
     return [bad for bad in found if not names or bad.name in names]
-
-
-def _ids(clauses: str | Sequence[str]) -> tuple[str, ...]:
-    given = (clauses,) if isinstance(clauses, str) else tuple(clauses)
-    return tuple(clause(name).id for name in given)
 
 
 def verify_known_bad(
