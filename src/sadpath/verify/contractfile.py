@@ -25,10 +25,6 @@ _REPLACED = ("driver", "clauses")
 """Keys whose mapping is replaced as a whole: half of one driver and half of another would drive nothing."""
 
 
-_NULL_COUNTS = "in a contract a key without a value takes a promise back"
-"""The context of validation: any but the usual one, which refuses such keys."""
-
-
 def contract_schema() -> dict[str, Any]:
     """Return the JSON Schema of a contract file."""
     schema = ContractFile.model_json_schema()
@@ -63,7 +59,7 @@ def _chain(path: Path, root: Path | None) -> list[YamlFile]:
     seen: list[Path] = []
     while True:
         file = YamlFile.load(path, root)
-        own = file.to_model(ContractFile, context=_NULL_COUNTS)
+        own = file.to_model(ContractFile)
         files.append(file)
         seen.append(path.resolve())
         if troubles := list(_names(own)):
@@ -128,8 +124,8 @@ def _problems(files: list[YamlFile], troubles: list[Trouble]) -> FileProblems:
 
 def _holds(data: Any, place: Place) -> bool:
     for part in place:
-        inside = data if isinstance(data, dict) else dict(enumerate(data)) if isinstance(data, list) else {}
-        if part not in inside:
+        inside: dict[Any, Any] = dict(enumerate(data)) if isinstance(data, list) else data
+        if not isinstance(inside, dict) or part not in inside:
             return False
         data = inside[part]
     return True

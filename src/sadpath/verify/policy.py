@@ -65,6 +65,12 @@ class _Section(FileModel):
 
     durations: ClassVar[frozenset[str]] = frozenset()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_empty(cls, value: Any) -> Any:
+        """Accept a key without a value, as other files do not: here it takes a promise back."""
+        return value
+
     def to_protocol(self) -> dict[str, Any]:
         """Return the section as the driver protocol writes it; what is not promised is left out."""
         out: dict[str, Any] = {}

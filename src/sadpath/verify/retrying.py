@@ -9,20 +9,27 @@ from sadpath.verify.sight import INVALID, Sight, json_of, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
-__all__ = ["RETRY_READS", "Retries", "in_progress", "told_to_wait"]
+__all__ = ["NEAR_READS", "RETRY_READS", "Retries", "in_progress", "near_deadline", "told_to_wait"]
 
-RETRY_READS = (
-    *SIGHT_READS,
-    "retry.transport",
-    "retry.statuses_if_told",
-    "retry.methods",
-    "retry.retry_after",
-    "retry.retry_after_cap",
-    "retry.budget",
+NEAR_READS = (
+    "timeouts.total",
+    "retry.max_retries",
     "retry.first_delay",
     "retry.factor",
     "retry.max_delay",
     "retry.delays",
+    "retry.retry_after",
+)
+"""The policy values that ``near_deadline`` takes into account."""
+
+RETRY_READS = (
+    *SIGHT_READS,
+    *NEAR_READS,
+    "retry.transport",
+    "retry.statuses_if_told",
+    "retry.methods",
+    "retry.retry_after_cap",
+    "retry.budget",
     "retry.jitter",
     "cache.fallback_after",
 )
@@ -42,6 +49,16 @@ def in_progress(exchange: ExchangeEvent) -> bool:
 def told_to_wait(trace: Trace, exchange: ExchangeEvent) -> float | None:
     """Return how long a Retry-After makes this client wait; None without one, or if it is not promised to be heeded."""
     return retry_after_of(exchange) if trace.policy.retry.retry_after == "honour" else None
+
+
+def near_deadline(trace: Trace, unit: Unit) -> bool:
+    """Tell whether a call ended at its deadline, or so near to it that the next wait could have crossed it."""
+    call, deadline = unit.call, trace.limits(unit.call).deadline
+    if deadline is None or call.t_ended is None:
+        return False
+    waits = [trace.policy.retry.delay(n) or 0.0 for n in range(1, (trace.policy.retry.max_retries or 0) + 1)]
+    waits += [told_to_wait(trace, item) or 0.0 for item in unit.exchanges if item.bytes_sent]
+    return call.t_ended + max(waits, default=0.0) >= deadline - trace.limits(call).race
 
 
 @dataclass(frozen=True)

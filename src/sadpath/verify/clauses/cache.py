@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.renewals import Renewals
+from sadpath.verify.retrying import NEAR_READS, near_deadline
 from sadpath.verify.sight import Sight, json_of
 from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import answer_of, ended_as
@@ -71,7 +72,7 @@ def _falls_back_as_promised(trace: Trace) -> Iterator[Finding]:
         sight = trace.sight(unit.exchanges[-1], call)
         promised = _promised(trace, sight)
         met = f"{answer_of(sight)} in exchange {sight.exchange.exchange}"
-        if promised and call.outcome.outcome == "error" and entries.held(call) == "yes" and not _stopped(trace, call):
+        if promised and call.outcome.outcome == "error" and entries.held(call) == "yes" and not _stopped(trace, unit):
             yield found(
                 f"{call.title} {ended_as(call.outcome)} on {met}, though its cache held an entry that the "
                 "contract promises "
@@ -89,11 +90,12 @@ def _falls_back_as_promised(trace: Trace) -> Iterator[Finding]:
     yield from trace.find(check)
 
 
-def _stopped(trace: Trace, call: CallRecord) -> bool:
+def _stopped(trace: Trace, unit: Unit) -> bool:
     """Tell whether the call ended by its deadline, or for want of a connection: not by what the server did."""
+    call = unit.call
     error = call.outcome.error if call.outcome is not None else None
-    if error is not None and error.kind == "timeout.pool":
-        return True
+    if error is not None and error.kind in ("timeout.pool", "timeout.total"):
+        return error.kind == "timeout.pool" or near_deadline(trace, unit)
     return call.t_ended is not None and not trace.limits(call).before_end(call.t_ended)
 
 
@@ -108,7 +110,7 @@ CACHE_01 = Clause(
     source="RFC 5861 §4",
     why="An old answer is better than none while the server is away, and worse than the truth when it is not.",
     reads=("cache.fallback_on", "cache.operations"),
-    may_read=(*ENTRY_READS, "cache.fallback_after", "auth.refresh_early"),
+    may_read=(*ENTRY_READS, *NEAR_READS, "cache.fallback_after", "auth.refresh_early"),
     needs=("cache_fallback",),
     invariant=True,
     timed=True,

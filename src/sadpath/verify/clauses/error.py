@@ -10,6 +10,7 @@ from sadpath.scenario.model import Offline
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.renewals import Renewals
+from sadpath.verify.retrying import NEAR_READS, near_deadline
 from sadpath.verify.sight import INVALID, Sight, header, json_of
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 from sadpath.verify.wording import answer_of, ended_as, joined
@@ -118,7 +119,7 @@ def _with_what_else(trace: Trace, unit: Unit, ways: list[list[_Due] | None]) -> 
     due = [item for way in ways for item in way or ()]
     if not due:
         return None
-    if call.t_ended is not None and not trace.limits(call).before_end(call.t_ended):
+    if near_deadline(trace, unit):
         due.append(_Due(frozenset({"timeout.total"})))
     if call.parallel:
         due.append(_Due(frozenset({"timeout.pool"})))
@@ -169,7 +170,7 @@ ERROR_02 = Clause(
     why="A caller can only react to what it is told: sign in again, try later, mend the form. dio#1749 lost the status "
     "with a body that would not parse.",
     reads=("errors.map",),
-    may_read=(*SIGHT_READS, "auth.refresh_early"),
+    may_read=(*SIGHT_READS, *NEAR_READS, "auth.refresh_early"),
     needs=("error_kinds",),
     invariant=True,
     timed=True,
