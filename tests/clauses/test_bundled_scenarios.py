@@ -1,0 +1,99 @@
+"""The bundled scenarios: right as files, and together enough to put every clause to the test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sadpath.scenario.lint import lint_scenario
+from sadpath.scenario.loader import LoadedScenario, load_scenario, read_scenario
+from sadpath.verify.clauses import all_clauses
+from sadpath.workspace import find_workspace
+
+BUNDLED = find_workspace().find("*")
+
+TOPICS = {"cache", "cancellation", "errors", "idempotency", "pagination", "refresh", "retry", "transport"}
+
+
+def test_there_are_stories_of_every_topic() -> None:
+    """There are at least thirty scenarios, in the topic folders that the documentation names."""
+    assert len(BUNDLED) >= 30
+    assert {loaded.name.partition("/")[0] for loaded in BUNDLED} == TOPICS
+
+
+@pytest.mark.parametrize("loaded", BUNDLED, ids=lambda loaded: loaded.name)
+def test_each_is_right(loaded: LoadedScenario) -> None:
+    """A bundled scenario has nothing that lint finds, asks for calls, and says what, why and by which source."""
+    assert lint_scenario(loaded, find_workspace().surroundings()) == []
+    assert loaded.scenario.all_calls()
+    assert "Why:" in loaded.intro
+    assert "Source:" in loaded.intro
+
+
+@pytest.mark.parametrize("loaded", BUNDLED, ids=lambda loaded: loaded.name)
+def test_each_is_written_back_the_same(loaded: LoadedScenario, tmp_path: Path) -> None:
+    """Writing a bundled scenario and reading it again gives the same scenario."""
+    path = tmp_path / "again.yaml"
+    path.write_text(loaded.scenario.to_yaml(loaded.intro), encoding="utf-8")
+
+    assert load_scenario(path).scenario == loaded.scenario
+    assert read_scenario(json.loads(json.dumps(loaded.scenario.to_file()))) == loaded.scenario
+
+
+def test_each_title_is_its_own() -> None:
+    """No two scenarios are told by the same title."""
+    twice = [title for title, count in Counter(loaded.scenario.title for loaded in BUNDLED).items() if count > 1]
+
+    assert twice == []
+
+
+@cache
+def _verified() -> dict[str, Any]:
+    """Return the results of the reference client over all bundled scenarios, by the command that a user would run."""
+    root = str(find_workspace().root)
+    command = [sys.executable, "-m", "sadpath.cli", "verify", "reference", "--format", "json", "--root", root]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
+
+
+@pytest.mark.slow
+def test_the_reference_client_holds_everywhere() -> None:
+    """The reference client passes every case, and each of them has tested something; a flaky one is not a failure."""
+    verdicts = {case["scenario"]: (case["verdict"], case.get("why")) for case in _verified()["cases"]}
+
+    assert {name: found for name, found in verdicts.items() if found[0] not in ("pass", "flaky")} == {}
+    assert _verified()["errors"] == []
+
+
+@pytest.mark.slow
+def test_every_clause_is_exercised_several_times() -> None:
+    """Each clause is put to the test by at least three bundled scenarios for the reference client."""
+    exercised = Counter(name for case in _verified()["cases"] for name in case["exercised"])
+
+    assert {clause.id: exercised[clause.id] for clause in all_clauses() if exercised[clause.id] < 3} == {}
+
+
+@pytest.mark.slow
+def test_every_fault_of_every_plan_is_reached() -> None:
+    """In each case at least one fault took effect, unless the scenario plans none."""
+    planned = {loaded.name for loaded in BUNDLED if loaded.scenario.all_faults()}
+    idle = [case["scenario"] for case in _verified()["cases"] if case["scenario"] in planned and not case["fired"]]
+
+    assert idle == []
+
+
+@pytest.mark.slow
+def test_live_cases_are_short() -> None:
+    """No case takes longer than two and a half seconds of real time, so that a run stays one that people make."""
+    long = {case["scenario"]: case["duration_s"] for case in _verified()["cases"] if case["duration_s"] > 2.5}
+
+    assert long == {}

@@ -1,0 +1,205 @@
+"""END, POOL and IDEM clauses on told traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sadpath.faults  # noqa: F401 - fills the vocabulary from which the armed faults are made
+from sadpath.core.events import ArmedFault, FiredFault
+from sadpath.scenario.vocabulary import FAULTS
+from tests.clauses.stories import ALL, Story
+
+DELAYED = [FiredFault("delay", "request")]
+
+
+# END-01
+
+
+def test_every_call_ends() -> None:
+    """END-01 fails for a call without an outcome, and names what it had sent."""
+    for hangs, verdict in ((False, "pass"), (True, "fail")):
+        story = Story()
+        call = story.call().breaks()
+        (call.hangs() if hangs else call.fails("reset"))
+        assert story.verdict("END-01") == verdict
+    assert "1 attempt (exchange 1)" in story.sentences("END-01")[0]
+
+
+def test_a_hang_without_a_fault_is_one_too() -> None:
+    """END-01 is exercised by a fault or by a hang, and not by a quiet case."""
+    quiet, hung = Story(), Story()
+    quiet.call().meets(200).ok()
+    hung.call().hangs()
+
+    assert (quiet.verdict("END-01"), hung.verdict("END-01")) == ("not_exercised", "fail")
+
+
+@pytest.mark.parametrize(
+    ("settings", "endless"),
+    [({"name": "stall", "raw": None}, True), ({"name": "stall", "raw": "1s"}, False),
+     ({"name": "truncate", "raw": {"after": 3, "ending": "stall"}}, True), ({"name": "truncate", "raw": 3}, False)],
+)  # fmt: skip
+def test_without_a_promised_end_only_bounded_faults_count(settings: dict[str, Any], endless: bool) -> None:
+    """END-01 is not about clients without total and read timeout in a silence that never ends."""
+    kind, _, _ = FAULTS.get(settings["name"])
+    armed = ArmedFault(settings["name"], None, kind.from_file(settings["raw"]))
+    for policy, verdict in (
+        ({"timeouts": {"total": None, "read": None}}, "not_exercised" if endless else "fail"),
+        ({}, "fail"),
+    ):
+        story = Story(policy=policy)
+        story.call().gives_up(after=9.0).hangs()
+        story.events[-1].armed = [armed]
+        assert story.verdict("END-01") == verdict
+
+
+# POOL-01
+
+
+def _probe(open_at_once: int, size: int = 4, **options: Any) -> Story:
+    """Let a probe of ``size`` calls get so many connections at the same time; the others come after."""
+    story = Story(policy={"pool": {"size": size}}, **options)
+    story.call().breaks().fails("reset")
+    start = story.t + 1.0
+    for number in range(size):
+        at = start if number < open_at_once else start + 0.2
+        call = story.call(
+            "http", {"method": "GET", "path": "/health"}, at=start, phase="pool", parallel=True, call="p", i=number
+        )
+        story.t = at
+        call.meets(200, takes=0.15, fired=DELAYED, token=None).ok()
+    return story
+
+
+@given(st.integers(1, 6), st.integers(0, 6))
+def test_all_connections_are_free_again(size: int, open_at_once: int) -> None:
+    """POOL-01 holds exactly where as many probes as the pool has places were open at the same time."""
+    most = min(size, max(open_at_once, size - open_at_once))
+
+    assert _probe(open_at_once, size).verdict("POOL-01") == ("pass" if most >= size else "fail")
+
+
+def test_a_probe_that_fails_shows_the_leak() -> None:
+    """POOL-01 fails where a probe got no connection at all, or never ended."""
+    for tell in ("fails", "hangs"):
+        story = _probe(3)
+        story.events.pop()
+        last = story.tellings[-1]
+        last.outcome = last.ended = None
+        if tell == "fails":
+            last.fails("timeout.pool")
+        assert story.verdict("POOL-01") == "fail"
+        assert "1 of 4 calls" in story.sentences("POOL-01")[0]
+
+
+def test_no_probe_no_verdict() -> None:
+    """POOL-01 is not exercised without a probe, and unsupported without a promised size."""
+    story = Story()
+    story.call().breaks().fails("reset")
+    assert story.verdict("POOL-01") == "not_exercised"
+
+    unpromised = _probe(4)
+    unpromised.policy = {"pool": {"size": None}}
+    assert unpromised.verdict("POOL-01") == "unsupported"
+
+
+# IDEM-01
+
+
+@given(st.lists(st.sampled_from(["k1", "k2", None]), min_size=2, max_size=4))
+def test_one_key_for_all_attempts(keys: list[str | None]) -> None:
+    """IDEM-01 holds exactly where every attempt of a keyed call carries the same key."""
+    story = Story()
+    order = story.create(key=None)
+    for key in keys:
+        order.waits(0.3).breaks(key=key)
+    order.fails("reset")
+    expected = "not_exercised" if set(keys) == {None} else "pass" if len(set(keys)) == 1 else "fail"
+
+    assert story.verdict("IDEM-01") == expected
+
+
+def test_the_replay_keeps_the_key() -> None:
+    """IDEM-01 counts the replay after a 401 as an attempt like any other."""
+    for replayed, verdict in (("k1", "pass"), ("k2", "fail")):
+        story = Story()
+        order = story.create(key="k1").meets(401)
+        story.refresh()
+        order.meets(201, key=replayed, token=2).ok()
+        assert story.verdict("IDEM-01") == verdict
+
+
+def test_each_call_has_a_key_of_its_own() -> None:
+    """IDEM-01 fails where two calls share a key, unless their caller gave it."""
+    for key, verdict in (("k2", "pass"), ("k1", "fail")):
+        story = Story()
+        story.create(key="k1").meets(201).ok()
+        story.create(key=key).meets(201).ok()
+        assert story.verdict("IDEM-01") == verdict
+    given_key = Story()
+    for _ in range(2):
+        args = {"method": "POST", "path": "/orders", "idempotency_key": "k1"}
+        given_key.call("http", args, key="k1").breaks().meets(201).ok()
+    assert given_key.verdict("IDEM-01") == "pass"
+
+
+def test_one_attempt_of_one_call_proves_nothing() -> None:
+    """IDEM-01 needs a second attempt or a second call, and the capability."""
+    story = Story()
+    story.create().meets(201).ok()
+    assert story.verdict("IDEM-01") == "not_exercised"
+
+    story.capabilities = ALL - {"idempotency_key"}
+    assert story.verdict("IDEM-01") == "unsupported"
+
+
+# IDEM-02
+
+
+@given(st.lists(st.sampled_from(["e1", "e2", None]), min_size=1, max_size=4), st.booleans())
+def test_one_effect_for_one_post(effects: list[str | None], ends_well: bool) -> None:
+    """IDEM-02 holds where all attempts together had one effect, or none and the call failed, whatever the schedule."""
+    story = Story()
+    order = story.create()
+    for effect in effects:
+        order.waits(0.3).breaks(effect=effect, effect_id=effect)
+    (order.ok() if ends_well else order.fails("reset"))
+    distinct = {effect for effect in effects if effect is not None}
+    good = len(distinct) == 1 or (not distinct and not ends_well)
+
+    assert story.verdict("IDEM-02") == ("pass" if good else "fail")
+
+
+def test_a_replayed_answer_has_the_first_ones_effect() -> None:
+    """IDEM-02 takes a keyed repetition with the same answer for one effect, if the backend does not speak of them."""
+    for key, body, verdict in (
+        ("k1", b'{"id": 1}', "pass"),
+        ("k1", b'{"id": 2}', "fail"),
+        (None, b'{"id": 1}', "fail"),
+    ):
+        story = Story()
+        order = story.create(key=key)
+        order.meets(201, body=b'{"id": 1}', effect=True, effect_id="x1", fired=DELAYED)
+        order.waits(0.3).meets(201, body=body, effect=True, effect_id="x2").ok()
+        assert story.verdict("IDEM-02") == verdict
+
+
+def test_a_success_that_a_fault_made_up() -> None:
+    """IDEM-02 does not blame a client for believing a 201 that never reached the backend."""
+    story = Story()
+    story.create().meets(201, fired=[FiredFault("status", "request")]).ok()
+
+    assert story.verdict("IDEM-02") == "pass"
+
+
+def test_quiet_creates_and_logins_do_not_exercise_it() -> None:
+    """IDEM-02 needs a create that met trouble; signing in creates nothing."""
+    story = Story()
+    story.create().meets(201, effect=True, effect_id="e1").ok()
+    story.call("auth.login", {}, token=None).breaks().meets(200, effect=True, effect_id="e2").ok()
+
+    assert story.verdict("IDEM-02") == "not_exercised"

@@ -1,0 +1,112 @@
+"""The registry of clauses: complete, documented, one family a file, and honest about what is read."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import sadpath.verify.clauses as package
+from sadpath.core.errors import UsageError
+from sadpath.drivers.messages import CAPABILITIES
+from sadpath.verify.clauses import Clause, all_clauses, clause, judge
+from sadpath.verify.clauses.base import register
+from sadpath.verify.contract import LEVELS, Policy
+from tests.clauses.stories import RecordingPolicy, Story, reference_policy
+
+IDS = [
+    "AUTH-01", "AUTH-03", "AUTH-04", "AUTH-07", "CACHE-01", "CACHE-02", "CACHE-06", "END-01", "ERROR-01", "ERROR-02",
+    "ERROR-03", "ERROR-05", "IDEM-01", "IDEM-02", "POOL-01", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-05", "RETRY-07",
+    "RETRY-12",
+]  # fmt: skip
+"""Ids never change and are never used again: a line is added here, never taken away."""
+
+MODULES = [info.name for info in pkgutil.iter_modules(package.__path__) if info.name != "base"]
+
+
+def test_the_clauses_are_those_that_are_promised() -> None:
+    """The registry holds exactly the clauses of the list, sorted."""
+    assert [item.id for item in all_clauses()] == IDS
+
+
+@pytest.mark.parametrize("item", all_clauses(), ids=lambda item: item.id)
+def test_each_clause_is_documented(item: Clause) -> None:
+    """A clause has a level, a title that goes on after "the client", and a source or the reason why it has none."""
+    assert item.level in LEVELS
+    assert item.title
+    assert not item.title.endswith(".")
+    assert item.source or item.why
+    assert set(item.needs) <= set(CAPABILITIES)
+    assert all(Policy().value(part) is None for path in (*item.reads, *item.may_read) for part in path.split("|"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_family_a_file(name: str) -> None:
+    """A module holds the clauses of the family that it is named after, and registers every one of them."""
+    module = importlib.import_module(f"{package.__name__}.{name}")
+    own = [item for item in vars(module).values() if isinstance(item, Clause)]
+
+    assert own
+    assert {item.family for item in own} == {name.upper()}
+    assert all(clause(item.id) is item for item in own)
+
+
+def test_an_id_is_given_once() -> None:
+    """Registering a taken id is refused."""
+    with pytest.raises(ValueError, match="END-01"):
+        register(clause("END-01"))
+
+
+def test_an_unknown_id_names_the_nearest() -> None:
+    """Asking for a clause that is not there names the one that may be meant; case does not count."""
+    with pytest.raises(UsageError, match="RETRY-01"):
+        clause("RETYR-01")
+    assert clause("retry-01").id == "RETRY-01"
+
+
+def test_the_recorder_sees_what_is_read() -> None:
+    """The policy of the told traces records values, also those that its own methods read."""
+    recording = RecordingPolicy(reference_policy())
+    recording.retry.bounds(2)
+    recording.errors.kind_of(404)
+    _ = recording.cache.operations
+
+    assert {"retry.jitter", "retry.first_delay", "errors.map", "cache.operations"} <= recording.read
+
+
+def test_a_clause_that_reads_more_than_it_declares_is_caught() -> None:
+    """Judging a told trace fails the test where a clause reads a value that it has not declared."""
+    item = clause("RETRY-01")
+    story = Story()
+    story.call().meets(503).fails("server", 503)
+    undeclared = Clause(item.id, item.level, item.title, item.trigger, item.check, why="a test", reads=item.reads)
+    trace = story.trace()
+    recording = RecordingPolicy(trace.policy)
+    object.__setattr__(trace, "policy", recording)
+    judge(undeclared, trace)
+
+    assert "timeouts.read" in recording.read
+    assert "timeouts.read" not in undeclared.reads
+
+
+@pytest.mark.parametrize("item", all_clauses(), ids=lambda item: item.id)
+def test_what_is_not_promised_is_unsupported(item: Clause) -> None:
+    """A clause that needs a policy value or a capability is unsupported, with the reason, where that is missing."""
+    for path in item.reads:
+        changes: dict[str, dict[str, None]] = {}
+        for part in path.split("|"):
+            section, _, name = part.partition(".")
+            names = dict.fromkeys(reference_policy().cache.operations or ()) if name == "operations" else {name: None}
+            changes.setdefault(section, {}).update(names)
+        found = Story(policy=changes).judge(item.id)
+        assert (found.verdict, path in found.why) == ("unsupported", True)
+    for need in item.needs:
+        found = Story(capabilities=Story().capabilities - {need}).judge(item.id)
+        assert (found.verdict, need in found.why) == ("unsupported", True)
+
+
+@pytest.mark.parametrize("item", all_clauses(), ids=lambda item: item.id)
+def test_an_empty_case_proves_nothing(item: Clause) -> None:
+    """No clause is exercised by a case in which nothing was asked, and none crashes on it."""
+    assert Story(result=None).verdict(item.id) == "not_exercised"
