@@ -1,8 +1,7 @@
 """Takes every 2xx for a success, whatever it holds: a captive portal's page, half an object, nonsense.
 
 It asks the status alone. What cannot be read becomes an empty value, which the caller shows and the cache keeps in the
-place of a good one. A hotel's Wi-Fi answers 200 to everything; felangel/fresh's fresh_dio resolved a request as a
-success with what was none.
+place of a good one. A hotel's Wi-Fi answers 200 to everything.
 """
 
 from __future__ import annotations
@@ -46,6 +45,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="takes a 2xx with unreadable content for a success",
-    bug="captive portals; fresh_dio's resolve with the wrong answer",
+    bug="clients that look at `response.ok` alone, behind a captive portal",
     clauses=("ERROR-05", "CACHE-07"),
 )

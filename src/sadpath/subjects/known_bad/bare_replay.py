@@ -1,7 +1,7 @@
 """Replays a refused request over a bare client: without the idempotency key, the fields and the limits of its own one.
 
-The article's `Dio().fetch(options)`, in the variant that composes new options: whatever the configured client adds to
-each request is missing from the second one.
+The article replays over a Dio of its own, without interceptors. Whatever the configured client adds to each request
+after its options are composed is missing from the second one.
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="replays over a bare client, which lacks what its own one adds",
-    bug="the article's AuthInterceptor (`Dio().fetch`)",
+    bug="the article's AuthInterceptor, which replays over a new Dio",
     clauses=("RETRY-12", "IDEM-01"),
 )

@@ -1,6 +1,6 @@
 """Answers from its cache whatever went wrong: a 403, a 404, a captive portal's page.
 
-The article's `on DioException catch`: Dio wraps everything into one exception, so whoever was removed goes on seeing
+The article does so: Dio wraps everything into one exception, and it catches that. Whoever was removed goes on seeing
 the data, and what was deleted comes back to life.
 """
 
@@ -34,6 +34,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="falls back to its cache on every error, 403 and 404 included",
-    bug="the article's UserRepositoryImpl (`on DioException`)",
+    bug="the article's UserRepositoryImpl.getUser",
     clauses=("CACHE-02", "CACHE-01"),
 )

@@ -1,6 +1,6 @@
 """Cuts a long Retry-After down to its own cap and comes back then: too early by its own knowledge.
 
-urllib3, undici and httpx-retries do this; a server that asks for an hour is asked again after half a minute. Giving up
+urllib3, undici and httpx-retries do this: a server that asks for an hour is asked again after half a minute. Giving up
 and saying how long is the only honest way.
 """
 
@@ -35,6 +35,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="retries at its own cap where Retry-After asks for more",
-    bug="urllib3/urllib3#1338, undici's retry handler, httpx-retries 0.6",
+    bug="urllib3's cap of six hours, undici's of half a minute, httpx-retries 0.6",
     clauses=("RETRY-10", "RETRY-07"),
 )

@@ -1,7 +1,7 @@
 """Counts the retry before it computes the wait, so that every wait is twice as long as promised.
 
 The article's interceptor does this (600 ms where 300 ms are meant), and so does httpx-retries. The server notices
-nothing; the user does.
+nothing; the user does. Waits that are too long for once may be the machine's; it is their distribution that is wrong.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ register(
     Client,
     defect="waits before each retry as long as is promised for the next one",
     bug="the article's RetryInterceptor; httpx-retries",
-    clauses=("RETRY-05",),
+    clauses=("RETRY-06",),
 )

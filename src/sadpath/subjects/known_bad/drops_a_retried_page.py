@@ -1,7 +1,7 @@
 """Loses the items of a page that came only with the second attempt.
 
-The page is appended where the first attempt ends, and the second ends elsewhere. A refresh and a fetch got into each
-other's way like this in EdsonBueno/infinite_scroll_pagination#290. Nothing fails: some items are missing.
+The page is appended where the first attempt ends, and the second ends elsewhere. Nothing fails: some items are missing.
+In EdsonBueno/infinite_scroll_pagination#290 two fetches in each other's way brought some twice instead.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads an error body's message without looking what the body is: on a list, a text or a number its handler crashes.
 
-The article's `e.response?.data?['message']`. The crash happens while an error is being handled, where nothing catches
-it, so it goes past the result type that was to make exceptions impossible.
+The article's NetworkFailure does. The crash happens while an error is being handled, where nothing catches it, so it
+goes past the result type that was to make exceptions impossible.
 """
 
 from __future__ import annotations
@@ -107,6 +107,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="crashes on an error body that is no object, and lets that escape",
-    bug="the article's NetworkFailure.fromDioException (`data?['message']`)",
+    bug="the article's NetworkFailure.fromDioException",
     clauses=("ERROR-01", "ERROR-03"),
 )

@@ -1,7 +1,7 @@
 """Makes a new idempotency key for each attempt: to the server every retry is another order.
 
-gocardless/gocardless-pro-python#12 and woocommerce/woocommerce-square#106: the key was made where the request is sent,
-which is inside the retry.
+gocardless/gocardless-pro-python#12 and woocommerce/woocommerce-square#106. It comes of making the key where the request
+is sent, which is inside the retry.
 """
 
 from __future__ import annotations

@@ -31,5 +31,5 @@ register(
     Client,
     defect="does not end a silence at its read timeout",
     bug="cfug/dio#2518",
-    clauses=("TIME-02", "TIME-03", "RETRY-03"),
+    clauses=("TIME-02", "TIME-03"),
 )

@@ -1,6 +1,7 @@
 """Does not mark a request that it replays: each further 401 brings another refresh and another replay.
 
-cfug/dio#1557 went round like this until it stuck; this one stops after five rounds, so that a test ends.
+In cfug/dio#1557 a replay that was refused again came back into the handler that had sent it, and no error ever came
+out. This one stops after five rounds, so that a test ends.
 """
 
 from __future__ import annotations

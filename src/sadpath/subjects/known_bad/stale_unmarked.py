@@ -1,6 +1,6 @@
 """Serves from its cache as if it were fresh: the caller cannot tell yesterday from now.
 
-The article's `Result.success(cached.toDomain())`: nobody can say "as of yesterday" where nobody is told.
+The article's repository hands both out alike: nobody can say "as of yesterday" where nobody is told.
 """
 
 from __future__ import annotations

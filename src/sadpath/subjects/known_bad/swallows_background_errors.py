@@ -1,6 +1,6 @@
 """Swallows what goes wrong in a background refresh: the data stay old, and nobody can find out why.
 
-The article's `catch (_)` in `_refreshUserInBackground`, two pages before it warns of empty catch blocks.
+The article does so in `_refreshUserInBackground`, not long before it warns of swallowed errors.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ class Client(ReferenceSubject):
 register(
     Client,
     defect="loses the error of a background refresh",
-    bug="the article's _refreshUserInBackground (`catch (_)`)",
+    bug="the article's _refreshUserInBackground",
     clauses=("CACHE-12",),
 )

@@ -1,7 +1,7 @@
 """Refuses to try while the device says that it is offline.
 
 Such hints are wrong both ways: TanStack/query#4772 and #5714 paused queries that a reachable server would have
-answered. The article checks connectivity to "avoid pointless network calls".
+answered. The article would have the client look at connectivity before it tries.
 """
 
 from __future__ import annotations
