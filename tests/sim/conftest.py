@@ -246,4 +246,4 @@ def client_tls(authority: trustme.CA) -> ssl.SSLContext:
 def _no_garbage_of_others() -> Iterator[None]:
     """Let what a test leaves behind complain in that test, not in a later one."""
     yield
-    gc.collect()
+    gc.collect(1)

@@ -53,7 +53,7 @@ class _State(ServerState):
         self.connections: Any = OrderedSet()
         self.tasks: Any = OrderedSet()
 
-    @property  # pyright: ignore[reportIncompatibleVariableOverride]  # a plain attribute there, read only here
+    @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
         """The headers of every response, with the date of this virtual second."""
         second = int(self._wall())
@@ -64,7 +64,9 @@ class _State(ServerState):
         return self._headers
 
     @default_headers.setter
-    def default_headers(self, value: list[tuple[bytes, bytes]]) -> None:
+    def default_headers(  # pyright: ignore[reportIncompatibleVariableOverride]  # a plain attribute there
+        self, value: list[tuple[bytes, bytes]]
+    ) -> None:
         """Ignore what a main loop sets."""
 
 
