@@ -30,8 +30,12 @@ def _origin(headers: Headers) -> bytes | None:
     origin = next((value for name, value in headers if name == b"origin"), None)
     if origin is None:
         return None
-    host = urlsplit(origin.decode("latin-1")).hostname
-    return origin if host is not None and is_loopback(host) else None
+    try:
+        parts = urlsplit(origin.decode("latin-1"))
+    except ValueError:  # such as http://[::1
+        return None
+    own = parts.scheme in ("http", "https") and parts.hostname is not None and is_loopback(parts.hostname)
+    return origin if own else None
 
 
 def cors_headers(headers: Headers) -> Headers:
