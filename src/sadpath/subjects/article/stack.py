@@ -134,7 +134,7 @@ class TokenStorage:
     """Secure storage, one value at a time."""
 
     def __init__(self, access: str | None, refresh: str | None) -> None:
-        self._values = {"access": access, "refresh": refresh}
+        self._values: dict[str, str | None] = {"access": access, "refresh": refresh}
         self.cleared = 0
 
     async def get_access_token(self) -> str | None:
