@@ -15,8 +15,11 @@ from sadpath.verify.stage import Stage
 __all__ = ["Case", "Client", "Played", "play"]
 
 
-async def play(case: Case, place: Stage) -> Played:
-    """Run a case in its place and return what came of it; only cancellation is raised."""
+async def play(case: Case, place: Stage, *, playing: Playing | None = None) -> Played:
+    """Run a case in its place and return what came of it; only cancellation is raised.
+
+    ``playing`` is the case's own, for a caller who may have to break it off.
+    """
     client = case.client
     started = place.session.clock.elapsed()
     why = lacking(
@@ -28,7 +31,7 @@ async def play(case: Case, place: Stage) -> Played:
     )
     if why is not None:
         return Played(case, "unsupported", why)
-    playing = Playing(case, place)
+    playing = playing or Playing(case, place)
     try:
         played = await playing.run()
     except CaseOver as over:

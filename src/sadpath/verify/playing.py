@@ -5,6 +5,7 @@ given → warm-up → segments of calls → the faults stop → the probe of the
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from sadpath.core.errors import DriverError
@@ -47,6 +48,20 @@ class CaseOver(Exception):
         self.why = why
 
 
+@dataclass
+class _UnderWay:
+    """A segment while the driver is at it, with the outcomes that have come so far and when."""
+
+    segment: Segment
+    begun: float
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    received: dict[tuple[str, int], float] = field(default_factory=dict)
+
+    def records(self) -> list[CallRecord]:
+        """Return its calls as the trace holds them."""
+        return records(self.segment, self.outcomes, self.begun, self.received)
+
+
 class Playing:
     """A case while it runs."""
 
@@ -62,6 +77,8 @@ class Playing:
         self._cache: list[CacheEntry] | None = None
         self._signed_in = True
         self._generation: int | None = None
+        self._own: tuple[int, int] | None = None
+        self._under_way: _UnderWay | None = None
 
     @property
     def _declared(self) -> frozenset[str]:
@@ -75,7 +92,7 @@ class Playing:
         """Run the case and return its trace."""
         scenario = self.case.scenario
         grant = await self._start()
-        first, begun = self.place.next_exchange, len(self.place.history) - 1
+        self._own = first, begun = self.place.next_exchange, len(self.place.history) - 1
         for segment in segments(scenario.calls, moves_clock="fake_clock" in self._declared):
             if self._hung:
                 break
@@ -91,6 +108,22 @@ class Playing:
         await self.place.quiet()
         played = Played(self.case, trace=self._trace(), history=history, left_over=left)
         played.first, played.last = first, last
+        return played
+
+    def broken_off(self) -> Played | None:
+        """Return the trace so far of a case that cannot go on: a call that is under way has no outcome, so it hangs.
+
+        None where the client was not at work, so that it cannot be what is in the way.
+        """
+        if self._under_way is None:
+            return None
+        self.calls += self._under_way.records()
+        self._under_way = None
+        first, begun = self._own or (self.place.next_exchange, max(0, len(self.place.history) - 1))
+        played = Played(self.case, trace=self._trace(), history=self.place.history[begun:])
+        played.left_over += self.result.left_over
+        played.first, played.last = first, self.place.next_exchange - 1
+        played.duration = self.place.session.clock.elapsed()
         return played
 
     async def end(self) -> list[str]:
@@ -181,19 +214,18 @@ class Playing:
             self.place.advance(segment.advance)
         if not segment.steps and self._begun and grant is None:
             return []
-        outcomes: dict[tuple[str, int], Outcome] = {}
-        received: dict[tuple[str, int], float] = {}
+        under_way = self._under_way = _UnderWay(segment, self.place.now())
 
         def heard(outcome: Outcome) -> None:
-            outcomes[outcome.call, outcome.i] = outcome
-            received[outcome.call, outcome.i] = self.place.now()
+            under_way.outcomes[outcome.call, outcome.i] = outcome
+            under_way.received[outcome.call, outcome.i] = self.place.now()
 
-        begun = self.place.now()
         run = self._message(segment, grant)
         end = await self.client.driver.run(run, heard)
         self._begun = True
+        self._under_way = None
         self._take(end, replaces_session=run.continues and run.auth is not None)
-        made = records(segment, outcomes, begun, received)
+        made = under_way.records()
         self.calls += made
         return made
 

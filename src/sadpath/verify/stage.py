@@ -162,8 +162,8 @@ def session_name(scenario: str, client: str) -> str:
 
 
 @asynccontextmanager
-async def stage(server: LiveServer, name: str, seed: int) -> AsyncIterator[Stage]:
-    """Make a session for a case, and end it afterwards.
+async def stage(server: LiveServer, name: str, seed: int, kind: type[Stage] = Stage) -> AsyncIterator[Stage]:
+    """Make a session for a case, and end it afterwards; ``kind`` is what to make of it.
 
     Raises:
         AuthorError: where the workspace has no roles, without which tokens cannot be given.
@@ -173,6 +173,6 @@ async def stage(server: LiveServer, name: str, seed: int) -> AsyncIterator[Stage
         raise AuthorError("the workspace has no contracts/api/roles.yaml, so clients cannot be judged against it")
     session = server.sessions.create(name, seed=seed)
     try:
-        yield Stage(server, session, roles)
+        yield kind(server, session, roles)
     finally:
         server.sessions.delete(session.id)

@@ -1,0 +1,231 @@
+"""The simulated world: each case alone, on virtual time and an in-memory network, the same on every run.
+
+    simulator = Simulator(find_workspace())
+    run = simulator.play(case)                     # run.played, .digest, .virtual_seconds
+
+A case is played in a fresh world by the same code as on real sockets: the same server class, the same stage, the same
+driver. What it comes to depends on nothing but the case; running it again gives the same digest.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
+
+from sadpath.core.errors import AuthorError, UsageError
+from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.drivers.messages import AuthGrant
+from sadpath.scenario.model import Network as GivenNetwork
+from sadpath.scenario.model import Scenario
+from sadpath.sim.errors import SimDeadlock, SimError, SimLimit
+from sadpath.sim.limits import Limits
+from sadpath.sim.network import Network
+from sadpath.sim.tasks import SimTask
+from sadpath.sim.trace import Trace as NetworkTrace
+from sadpath.sim.trace import first_divergence
+from sadpath.sim.world import SimWorld
+from sadpath.verify.case import play
+from sadpath.verify.clauses import Clause
+from sadpath.verify.judging import Judged, clauses_for, judge_case
+from sadpath.verify.played import Case, Client, Played
+from sadpath.verify.playing import Playing
+from sadpath.verify.simserver import Prepared, SimServer
+from sadpath.verify.stage import Stage, session_name, stage
+from sadpath.workspace import Workspace
+
+__all__ = ["LATENCY", "SimPlayed", "Simulator", "can_simulate", "difference"]
+
+LATENCY = 0.0005
+"""Seconds that a segment takes each way where the scenario asks for no latency: about what real loopback costs."""
+
+_VIRTUAL_SECONDS = 1e7
+_STEPS, _STEPS_PER_CALL = 50_000, 3_000
+"""How many callbacks and network events a case may take: many times what any needs that ends by itself."""
+
+
+def can_simulate(client: Client) -> bool:
+    """Tell whether a client can be driven in the simulated world: it has to live in this process."""
+    return isinstance(client.driver, InProcessDriver)
+
+
+@dataclass(frozen=True)
+class SimPlayed:
+    """A case that was played in the simulated world.
+
+    ``network`` is what happened on the wire. ``warnings`` are about the simulation, not about the client.
+    """
+
+    played: Played
+    network: NetworkTrace
+    virtual_seconds: float
+    steps: int
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hexadecimal digits that stand for the whole run: the network, the journal and the outcomes."""
+        hasher = blake2b(self.network.digest.encode(), digest_size=16)
+        for line in self.lines():
+            hasher.update(line.encode() + b"\n")
+        return hasher.hexdigest()
+
+    def lines(self) -> Iterable[str]:
+        """Yield the journal, then the calls with their outcomes, then how the case ended, each as a line of JSON."""
+        trace = self.played.trace
+        if trace is not None:
+            yield from (_line(event.to_json()) for event in trace.exchanges)
+            yield from (_line(event.to_json()) for event in trace.connections)
+            for call in trace.calls:
+                outcome = None if call.outcome is None else call.outcome.model_dump(mode="json", by_alias=True)
+                yield _line({"call": call.tag, "op": call.op, "phase": call.phase, "outcome": outcome})
+        yield _line({"ending": self.played.ending, "why": self.played.why, "left_over": self.played.left_over})
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=True)
+
+
+def difference(first: SimPlayed, second: SimPlayed) -> str | None:
+    """Return where two runs of a case differ first, in words; None where they are the same."""
+    if first.digest == second.digest:
+        return None
+    found = first_divergence(first.network, second.network)
+    if found is not None:
+        return str(found)
+    pairs = zip([*first.lines(), "(ended)"], [*second.lines(), "(ended)"], strict=False)
+    one, two = next((pair for pair in pairs if pair[0] != pair[1]), ("?", "?"))
+    return f"the two runs have the same network trace, but\n  first  {one}\n  second {two}"
+
+
+class Simulator:
+    """Plays cases in simulated worlds, one at a time; made once per process.
+
+    Args:
+        workspace: where backend, roles and payloads come from.
+        clauses: what ``judge`` judges by; default: the clauses of the client's contract.
+
+    Raises:
+        AuthorError: where backend or roles cannot be loaded.
+    """
+
+    def __init__(self, workspace: Workspace, clauses: Sequence[Clause] | None = None) -> None:
+        self.workspace = workspace
+        self._clauses = clauses
+        self._prepared = Prepared(workspace)
+        self._clauses_of: dict[str, list[Clause]] = {}
+
+    def play(self, case: Case) -> SimPlayed:
+        """Play a case in a fresh world.
+
+        A client that hangs, or never stops, is what the case then shows; it is not raised.
+
+        Raises:
+            UsageError: for a client that does not live in this process.
+        """
+        driver = _driver_of(case.client)
+        name = session_name(case.scenario_name, case.client.name)
+        with SimWorld(
+            seed=f"{_seed(case)}/{name}",
+            network=Network(latency=LATENCY + case.scenario.given.network.latency / 2),
+            limits=Limits(_VIRTUAL_SECONDS, _STEPS + _STEPS_PER_CALL * _calls(case.scenario)),
+            modules=(*self._prepared.modules, *_modules_of(case.client)),
+        ) as world:
+            world.loop.set_task_factory(_ordered_task)
+            acts = _Acts(replace(case, world="sim", client=replace(case.client, driver=driver)), self._prepared)
+            try:
+                played = world.wait(acts.run(name))
+            except (SimDeadlock, SimLimit) as stop:
+                played = acts.broken_off(stop)
+            world.trace.seal()
+            report = world.report(played)
+        played.case = case if case.world == "sim" else replace(case, world="sim")
+        return SimPlayed(played, report.trace, report.virtual_seconds, report.steps, report.warnings)
+
+    def judge(self, played: Played) -> Judged:
+        """Judge a case by the clauses given, else by those of the client's contract."""
+        return judge_case(played, self.clauses_of(played.case.client))
+
+    def clauses_of(self, client: Client) -> Sequence[Clause]:
+        """Return what a client is judged by."""
+        if self._clauses is not None:
+            return self._clauses
+        if client.name not in self._clauses_of:
+            self._clauses_of[client.name] = clauses_for(client.contract)
+        return self._clauses_of[client.name]
+
+
+class _Acts:
+    """A case on its stage, so that what is known of it can be had at any time."""
+
+    def __init__(self, case: Case, prepared: Prepared) -> None:
+        self._case = case
+        self._prepared = prepared
+        self._playing: Playing | None = None
+
+    async def run(self, name: str) -> Played:
+        """Play the case from beginning to end."""
+        try:
+            async with (
+                SimServer(self._prepared, seed=self._case.seed) as server,
+                stage(server, name, self._case.seed, kind=SimStage) as place,
+            ):
+                self._playing = Playing(self._case, place)
+                return await play(self._case, place, playing=self._playing)
+        except AuthorError as error:
+            return Played(self._case, "author_error", str(error))
+
+    def broken_off(self, stop: SimError) -> Played:
+        """Return what is known of a case that the simulation had to stop."""
+        played = self._playing.broken_off() if self._playing is not None else None
+        if played is not None:
+            played.left_over.append(f"nothing came to an end any more: {stop}")
+            return played
+        return Played(self._case, "harness_error", f"the case was stopped before its first call: {stop}")
+
+
+class SimStage(Stage):
+    """The stage of a simulated case. Latency is the network's here, so the engine adds none."""
+
+    async def arrange(self, name: str, scenario: Scenario) -> AuthGrant:
+        """Put a scenario in force without its latency; see ``Stage.arrange``."""
+        if scenario.given.network.latency:
+            given = scenario.given.model_copy(update={"network": GivenNetwork()})
+            scenario = scenario.model_copy(update={"given": given})
+        return await super().arrange(name, scenario)
+
+
+def _driver_of(client: Client) -> InProcessDriver:
+    """Return a driver of the client for one world, which knows nothing of any other."""
+    driver = client.driver
+    if not isinstance(driver, InProcessDriver):
+        raise UsageError(
+            f"the client {client.name} does not live in this process, so time cannot be simulated for it: "
+            "run it with --world live"
+        )
+    twin = copy.copy(driver)
+    twin._lives = {}  # noqa: SLF001 - a life left over from a world that was broken off belongs to a loop that is gone
+    return twin
+
+
+def _seed(case: Case) -> int:
+    return case.seed if case.scenario.seed is None else case.scenario.seed
+
+
+def _calls(scenario: Scenario) -> int:
+    return sum(call.times for call in scenario.all_calls())
+
+
+def _modules_of(client: Client) -> tuple[str, ...]:
+    """Return the package in which a client's own code is, whose names for time are made virtual too."""
+    package = client.driver.name.partition(":")[0] if isinstance(client.driver, InProcessDriver) else ""
+    root = package.partition(".")[0]
+    return () if root in ("", "sadpath") else (root,)
+
+
+def _ordered_task(loop: Any, work: Any, **options: Any) -> SimTask:
+    return SimTask(work, loop=loop, **options)
