@@ -81,7 +81,7 @@ class Renewals:
         return [
             item
             for item in self.trace.exchanges
-            if item.issued_generation is not None and item.t_last_byte is not None and item.t_last_byte <= t
+            if item.issued_generation is not None and item.t_last_byte is not None and item.t_last_byte < t
             if item.role == "login" or self.succeeded(item)
         ]
 
