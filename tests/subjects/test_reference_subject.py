@@ -497,12 +497,12 @@ def test_the_offline_hint_is_passed_on() -> None:
 def test_the_session_can_be_replaced() -> None:
     """Resuming changes who is signed in and nothing else: nothing is sent, nobody is logged out, the cache stays."""
 
-    async def main() -> tuple[list[Any], list[tuple[str, str | None]], Result]:
+    async def main() -> tuple[list[tuple[str, str | None]], Result]:
         async with shop() as place, place.open() as client:
             await client.get()
             place.set({"on": "users.get", "fault": {"status": 503}})
             run_ = Run(id="case", case="topic/case", base_url=place.url, deadline_ms=1000, continues=True)
-            found = []
+            found: list[tuple[str, str | None]] = []
             other = place.auth.model_copy(update={"email": "grace@example.com"})
             for auth in (None, other, place.auth):
                 before = len(place.seen)
@@ -510,9 +510,9 @@ def test_the_session_can_be_replaced() -> None:
                 assert len(place.seen) == before
                 outcome = await client.get()
                 found.append((outcome.outcome, outcome.source))
-            return place.seen, found, await client.settle()
+            return found, await client.settle()
 
-    _, found, result = run(main)
+    found, result = run(main)
 
     assert found == [("error", None), ("error", None), ("ok", "cache")]
     assert (result.signed_in, result.logouts) == (True, 0)
