@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ def create():
 
 number = 3
 """
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """More ways than a contract would let stand."""
+
+    python: str | None = None
+    exec: str | None = None
+    stdio: str | None = None
+    http: str | None = None
 
 
 def test_a_client_beside_its_contract_is_found(tmp_path: Path) -> None:
@@ -86,4 +97,4 @@ def test_a_contract_names_exactly_one_way() -> None:
     with pytest.raises(UsageError, match="here: none"):
         load_driver(DriverSpec())
     with pytest.raises(UsageError, match="here: python and exec"):
-        load_driver(DriverSpec(python="a:b", exec="run"))
+        load_driver(_Ways(python="a:b", exec="run"))

@@ -29,8 +29,9 @@ from sadpath.drivers.messages import (
     Unsupported,
 )
 from sadpath.drivers.subject import NotSupported, Resumable, Subject
+from sadpath.drivers.watchdog import BlockedLoop
 
-__all__ = ["LONGEST_REAL_ADVANCE", "InProcessDriver"]
+__all__ = ["LONGEST_REAL_ADVANCE", "InProcessDriver", "runs_client"]
 
 LONGEST_REAL_ADVANCE = 3.0
 """Seconds that are really waited for an ``advance`` where the client has no clock that can be moved."""
@@ -72,6 +73,8 @@ class _Life:
                 task.cancel()
         if done and task.cancelled():
             raise RuntimeError("it was cancelled though nobody had asked for that")
+        if done and isinstance(task.exception(), BlockedLoop):
+            raise TimeoutError
         if done:
             return task.result()
         await asyncio.wait({task}, timeout=self.grace)
@@ -265,6 +268,10 @@ class _Segment:
             if not task.done():
                 task.cancel()
                 _forget(task)
+        if not task.cancelled() and isinstance(blocked := task.exception(), BlockedLoop):
+            self._hung = True
+            self.left_over.append(f"the call {step.call}/{i} ({step.op}) was broken off: {blocked}")
+            return
         outcome = _outcome(task, step, i, cancelled=cancelled_ms is not None)
         times = {"started_ms": started, "ended_ms": self._ms(), "cancelled_ms": cancelled_ms}
         self._on_outcome(outcome.model_copy(update={"id": self.run.id, "call": step.call, "i": i, **times}))
@@ -292,7 +299,7 @@ async def _guarded(subject: Subject, step: CallStep, i: int) -> Outcome:
         return await subject.call(
             step.op, step.args, tag=f"{step.call}/{i}", pages=step.pages, replayable=step.replayable
         )
-    except (asyncio.CancelledError, KeyboardInterrupt, NotSupported):
+    except (asyncio.CancelledError, KeyboardInterrupt, NotSupported, BlockedLoop):
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and the like would end the campaign: they have escaped too
         return _escape(step, i, error)
@@ -316,6 +323,11 @@ def _escape(step: CallStep, i: int, error: BaseException) -> Outcome:
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
+
+
+def runs_client() -> bool:
+    """Tell whether what runs at this moment in this thread is a client's own code, or a task that it has started."""
+    return _owner.get(None) is not None
 
 
 def _said(error: BaseException) -> str:

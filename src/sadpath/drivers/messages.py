@@ -81,7 +81,10 @@ class AuthGrant(_Message):
 
 
 class CacheEntry(_Message):
-    """An entry that the client's cache holds before the first call (capability ``cache_control``)."""
+    """An entry that the client's cache holds before the first call (capability ``cache_control``).
+
+    A ``broken`` one cannot be read; ``{"op": "*", "broken": true}`` stands for a store that cannot be written.
+    """
 
     op: str
     args: dict[str, Any] = Field(default_factory=dict)

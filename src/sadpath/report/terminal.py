@@ -7,6 +7,7 @@ the smallest schedule, the timeline and the command that runs it again; then wha
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterable
 from typing import Final
 
@@ -76,12 +77,22 @@ def render(results: Results, *, width: int = WIDTH, color: bool = False) -> str:
         legacy_windows=False,
     )
     for part in _report(results):
-        console.print(part)
+        if isinstance(part, _Verbatim):
+            console.print(part.text, soft_wrap=True)
+        else:
+            console.print(part)
     text = out.getvalue()
     return text if color else "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _report(results: Results) -> Iterable[RenderableType]:
+class _Verbatim:
+    """Text to be copied: never wrapped, never cut, without spaces behind it; it may be wider than the rest."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+
+def _report(results: Results) -> Iterable[RenderableType | _Verbatim]:
     yield _head(results)
     for client in results.clients if results.kill_rate is None else ():
         yield from _client(client)
@@ -105,7 +116,7 @@ def _head(results: Results) -> RenderableType:
 # One client
 
 
-def _client(client: ClientResult) -> Iterable[RenderableType]:
+def _client(client: ClientResult) -> Iterable[RenderableType | _Verbatim]:
     title = Text.assemble((client.name, "bold"), f" {client.version}" if client.version else "")
     if client.profile:
         title.append(f"   profile {client.profile}", "dim")
@@ -149,7 +160,7 @@ def _clause_table(clauses: Iterable[ClauseResult]) -> Table:
     return table
 
 
-def _clause(clause: ClauseResult) -> Iterable[RenderableType]:
+def _clause(clause: ClauseResult) -> Iterable[RenderableType | _Verbatim]:
     """Yield one failing clause: source, sentence, schedule, timeline, command."""
     word = {"fail": "fails", "flaky": "is flaky", "xpass": "is listed as failing, and holds"}[clause.verdict]
     style = _STYLES[clause.verdict]
@@ -170,18 +181,18 @@ def _clause(clause: ClauseResult) -> Iterable[RenderableType]:
         yield from _finding(clause.findings[0], clause.findings[1:])
 
 
-def _finding(finding: Finding, others: list[Finding]) -> Iterable[RenderableType]:
+def _finding(finding: Finding, others: list[Finding]) -> Iterable[RenderableType | _Verbatim]:
     yield Text()
     yield Text(_sentence(finding.sentence), style="bold")
     yield Text()
     yield Text(f"The smallest schedule that shows it, of {finding.case.rpartition('@')[0]}:", style="dim")
-    yield _indented(finding.schedule)
+    yield _verbatim(finding.schedule)
     yield Text()
     yield Text("What happened:", style="dim")
     yield Padding(_timeline(finding.timeline), (0, 0, 0, 2))
     yield Text()
     yield Text("Run it again:", style="dim")
-    yield _indented(finding.replay, style="cyan")
+    yield _verbatim(_broken(finding.replay), style="cyan")
     if others:
         cases = list(dict.fromkeys(other.case.rpartition("@")[0] for other in others))
         shown = ", ".join(cases[:4]) + (f" and {len(cases) - 4} more" if len(cases) > 4 else "")
@@ -212,7 +223,7 @@ _COLUMNS: Final[tuple[tuple[str, bool, int | None], ...]] = (
     ("call", False, None),
     ("try", True, None),
     ("request", False, 30),
-    ("fault", False, 20),
+    ("fault", False, 22),
     ("answer", False, 26),
     ("waited", True, None),
 )
@@ -268,10 +279,22 @@ def _untested(client: ClientResult) -> Iterable[RenderableType]:
         yield Padding(Text.assemble(f"{', '.join(ids)}  ", (why, "dim")), (0, 0, 0, 2))
 
 
-def _indented(text: str, style: str = "") -> Text:
-    """Return text to be copied: indented, never wrapped, without spaces behind it."""
+def _verbatim(text: str, style: str = "") -> _Verbatim:
     lines = "\n".join(f"  {line}" for line in text.rstrip("\n").splitlines())
-    return Text(lines, style=style, no_wrap=True, overflow="ignore")
+    return _Verbatim(Text(lines, style=style))
+
+
+def _broken(command: str, width: int = WIDTH - 2) -> str:
+    """Return a command in lines that a shell reads as one."""
+    lines = [""]
+    for word in shlex.split(command):
+        quoted = shlex.quote(word)
+        if lines[-1] and len(lines[-1]) + len(quoted) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(f"  {quoted}")
+        else:
+            lines[-1] += f" {quoted}" if lines[-1] else quoted
+    return "\n".join(lines)
 
 
 # The kill rate

@@ -146,8 +146,7 @@ class Campaign:
             self._watcher.again(len(doubtful))
             await self._all([self._alone(doubtful)])
         for index in doubtful:  # those that were not reached
-            judged = self._judged[index]
-            judged.flaky.update(judged.failing())
+            self._judged[index] = judged = self._judged[index].unsettled()
             judged.played.why = judged.played.why or _UNSETTLED
 
     async def _alone(self, doubtful: list[int]) -> None:

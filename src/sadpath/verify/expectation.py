@@ -1,4 +1,7 @@
-"""SCEN-01: what a scenario expects of one named client, beyond the clauses."""
+"""SCEN-01: what a scenario expects of one named client, beyond the clauses.
+
+``outcome`` is about the case's last call, ``attempts`` about the last call of each operation that it names.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 
 from sadpath.scenario.model import Expect
 from sadpath.verify.clauses.base import Clause, Finding
-from sadpath.verify.trace import CallRecord, Trace
+from sadpath.verify.trace import CallRecord, Trace, units_of
 from sadpath.verify.wording import count, ended_as, exchanges, joined
 
 __all__ = ["SCEN_01"]
@@ -43,18 +46,20 @@ def _as_expected(trace: Trace) -> Iterator[Finding]:
 
 
 def _attempts(trace: Trace, calls: list[CallRecord], operation: str, wanted: int | str) -> Iterator[Finding]:
+    """Check the last call of an operation; the unseen repeat of POOL-03 may be counted or not."""
     number = wanted if isinstance(wanted, int) else 1 + (trace.policy.retry.max_retries or 0)
     if not calls:
         yield Finding(f"No call of {operation} was made, where the scenario expects {count(number, 'attempt')} of it")
-    for call in calls:
-        own = trace.exchanges_of(call)
-        if len(own) != number:
-            which = f" ({exchanges(own)})" if own else ""
-            sentence = (
-                f"{_title(call)} made {count(len(own), 'attempt')}{which}, "
-                f"where the scenario expects {number}{' (max)' if wanted == 'max' else ''}"
-            )
-            yield Finding(sentence, tuple(item.exchange for item in own), call.tag)
+        return
+    own = trace.exchanges_of(calls[-1])
+    unseen = sum(step.kind == "unseen" for unit in units_of(calls[-1], own) for step in trace.steps(unit))
+    if not len(own) - unseen <= number <= len(own):
+        which = f" ({exchanges(own)})" if own else ""
+        sentence = (
+            f"{_title(calls[-1])} made {count(len(own), 'attempt')}{which}, "
+            f"where the scenario expects {number}{' (max)' if wanted == 'max' else ''}"
+        )
+        yield Finding(sentence, tuple(item.exchange for item in own), calls[-1].tag)
 
 
 def _outcome(call: CallRecord) -> str:

@@ -36,12 +36,12 @@ def clauses_for(contract: Contract) -> list[Clause]:
 class Judged:
     """A case with what the clauses say of it.
 
-    ``flaky`` names those that failed, but not when the case was run again alone.
+    ``flaky`` names those that failed in one of two runs of the case only, with the run in which they did.
     """
 
     played: Played
     judgements: dict[str, Judgement] = field(default_factory=dict)
-    flaky: set[str] = field(default_factory=set)
+    flaky: dict[str, Played] = field(default_factory=dict)
 
     def failing(self) -> list[str]:
         """Return the clauses that do not hold and are not flaky."""
@@ -74,13 +74,19 @@ class Judged:
     def merged(self, again: Judged) -> Judged:
         """Return what two runs of the case come to, the second of them alone: only what failed twice has failed."""
         if again.played.trace is None:
-            return Judged(self.played, self.judgements, {*self.flaky, *self.failing()})
-        first, second = set(self.failing()), set(again.failing())
+            return self.unsettled()
         merged = Judged(again.played, dict(again.judgements))
-        for name in sorted(first ^ second):
-            merged.judgements[name] = self.judgements[name] if name in first else again.judgements[name]
-            merged.flaky.add(name)
+        for one, other in ((self, again), (again, self)):
+            for name in one.failing():
+                if name not in other.failing():
+                    merged.judgements[name] = one.judgements[name]
+                    merged.flaky[name] = one.played
         return merged
+
+    def unsettled(self) -> Judged:
+        """Return the case with its failures as flaky: they could not be looked at again."""
+        flaky = {**self.flaky, **dict.fromkeys(self.failing(), self.played)}
+        return Judged(self.played, self.judgements, flaky)
 
 
 def judge_case(played: Played, clauses: Sequence[Clause]) -> Judged:
@@ -198,7 +204,7 @@ def _clause_result(clause: Clause, cases: Sequence[Judged]) -> ClauseResult:
         verdict = "unsupported"
     shown: list[Finding] = []
     for item in [*unexpected, *(flaky if not unexpected else ()), *(failing if not unexpected else ())]:
-        shown += findings_of(item.played, item.judgements[clause.id])
+        shown += findings_of(item.flaky.get(clause.id, item.played), item.judgements[clause.id])
     return ClauseResult(
         id=clause.id,
         family=clause.family,

@@ -16,18 +16,22 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from sadpath.drivers.inprocess import runs_client
+from sadpath.drivers.watchdog import LONGEST_BLOCK, watched
+
 __all__ = ["leave", "run_loop"]
 
 T = TypeVar("T")
 
 _PATIENCE = 1.0
-"""Seconds that cancelled tasks, generators and threads are given at the end."""
+"""Seconds that cancelled tasks, generators and threads are given at the end, each."""
 
 
-def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None]) -> T:
+def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None], *, longest: float = LONGEST_BLOCK) -> T:
     """Run a coroutine in a new event loop and return its result.
 
-    The first Ctrl-C (or SIGTERM) calls ``interrupt`` in the loop; the second ends it.
+    The first Ctrl-C (or SIGTERM) calls ``interrupt`` in the loop; the second ends it. A client that blocks the loop for
+    ``longest`` seconds is broken off.
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C.
@@ -35,7 +39,7 @@ def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None]) -> T:
     loop = asyncio.new_event_loop()
     try:
         asyncio.set_event_loop(loop)
-        with _interrupts(loop, interrupt):
+        with _interrupts(loop, interrupt), watched(loop, runs_client, longest):
             return loop.run_until_complete(main)
     finally:
         try:
@@ -51,12 +55,10 @@ def _tidy(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - asyncio's only way to say so
-    for ending in (
-        *((asyncio.wait(tasks),) if tasks else ()),
-        loop.shutdown_asyncgens(),
-        loop.shutdown_default_executor(),
-    ):
-        loop.run_until_complete(_briefly(ending))
+    if tasks:
+        loop.run_until_complete(_briefly(asyncio.wait(tasks)))
+    loop.run_until_complete(_briefly(loop.shutdown_asyncgens()))
+    # Not loop.shutdown_default_executor: it joins the threads, and a client's may never end. Closing does not wait.
 
 
 async def _briefly(ending: Coroutine[Any, Any, Any]) -> None:
@@ -96,7 +98,9 @@ def leave(code: int) -> NoReturn:
         SystemExit: where nothing is in the way.
     """
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]
-    if others:
+    for thread in others:
+        thread.join(_PATIENCE / len(others))
+    if any(thread.is_alive() for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # the report is written; nothing else is to be lost
