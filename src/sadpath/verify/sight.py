@@ -38,24 +38,26 @@ INVALID = object()
 class Limits:
     """What may have ended an exchange from the client's side; times on the case's clock, durations in seconds.
 
-    ``exact`` is True in the simulated world, where nothing races.
+    ``exact`` is True in the simulated world, where nothing races but what is under way: ``round_trip`` seconds, which
+    the server does not see.
     """
 
     read: float | None = None
     deadline: float | None = None
     cancel_at: float | None = None
     exact: bool = False
+    round_trip: float = 0.0
 
     @property
     def race(self) -> float:
         """Seconds within which it is open which of two things came first."""
-        return _EXACT if self.exact else _RACE
+        return self.round_trip + _EXACT if self.exact else _RACE
 
     def in_time(self, gap: float) -> bool:
         """Tell whether a silence of ``gap`` seconds is surely too short for the client's read timeout."""
         if self.read is None:
             return True
-        return gap < self.read - _EXACT if self.exact else gap < self.read * _IN_TIME
+        return gap + self.round_trip < self.read - _EXACT if self.exact else gap < self.read * _IN_TIME
 
     def timed_out(self, gap: float) -> bool:
         """Tell whether a silence of ``gap`` seconds, as the server saw it, was one of the client's read timeout."""
@@ -65,7 +67,7 @@ class Limits:
 
     def earliest(self, since: float, at: float) -> float:
         """Return when, at the earliest, the client gave up on a silence that began at ``since`` and ended by ``at``."""
-        return at if self.read is None else min(at, since + self.read)
+        return at if self.read is None else min(at, since + self.read - self.round_trip)
 
     def before_end(self, t: float) -> bool:
         """Tell whether ``t`` was surely before the call's deadline and its cancel."""

@@ -5,6 +5,9 @@
 
 A case is played in a fresh world by the same code as on real sockets: the same server class, the same stage, the same
 driver. What it comes to depends on nothing but the case; running it again gives the same digest.
+
+The ``latency`` that a scenario gives is that of a round trip; half of it is spent on the way there, half on the way
+back. On real sockets the server waits for as long instead.
 """
 
 from __future__ import annotations
@@ -36,12 +39,10 @@ from sadpath.verify.played import Case, Client, Played
 from sadpath.verify.playing import Playing
 from sadpath.verify.simserver import Prepared, SimServer
 from sadpath.verify.stage import Stage, session_name, stage
+from sadpath.verify.trace import SIM_LATENCY
 from sadpath.workspace import Workspace
 
-__all__ = ["LATENCY", "SimPlayed", "Simulator", "can_simulate", "difference"]
-
-LATENCY = 0.0005
-"""Seconds that a segment takes each way where the scenario asks for no latency: about what real loopback costs."""
+__all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
 
 _VIRTUAL_SECONDS = 1e7
 _STEPS, _STEPS_PER_CALL = 50_000, 3_000
@@ -131,7 +132,7 @@ class Simulator:
         name = session_name(case.scenario_name, case.client.name)
         with SimWorld(
             seed=f"{_seed(case)}/{name}",
-            network=Network(latency=LATENCY + case.scenario.given.network.latency / 2),
+            network=Network(latency=SIM_LATENCY + case.scenario.given.network.latency / 2),
             limits=Limits(_VIRTUAL_SECONDS, _STEPS + _STEPS_PER_CALL * _calls(case.scenario)),
             modules=(*self._prepared.modules, *_modules_of(case.client)),
         ) as world:

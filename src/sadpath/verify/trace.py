@@ -22,10 +22,14 @@ from sadpath.verify.contract import Policy
 from sadpath.verify.sight import Limits, Sight, look
 from sadpath.verify.steps import Step, steps_of
 
-__all__ = ["SIGHT_READS", "CallRecord", "Trace", "Unit"]
+__all__ = ["SIGHT_READS", "SIM_LATENCY", "CallRecord", "Trace", "Unit"]
 
 SIGHT_READS = ("timeouts.read", "timeouts.total")
 """The policy values that ``Trace.sight`` looks at; a clause that uses it declares them."""
+
+SIM_LATENCY = 0.0001
+"""Seconds that a segment takes each way in the simulated world where the scenario asks for no latency: about what real
+loopback costs."""
 
 T = TypeVar("T")
 
@@ -144,6 +148,11 @@ class Trace:
         """Seconds by which a measured time may be off."""
         return 1e-6 if self.exact else self.noise
 
+    @property
+    def round_trip(self) -> float:
+        """Seconds that a request and its answer are under way, where they are not part of what the server sees."""
+        return 2 * SIM_LATENCY + self.scenario.given.network.latency if self.exact else 0.0
+
     @cached_property
     def began(self) -> float:
         """When the case's own calls began, after any warm-up."""
@@ -242,7 +251,8 @@ class Trace:
         timeouts = self.policy.timeouts
         total = timeouts.total
         deadline = None if call is None or total is None else call.t_started + total
-        return Limits(timeouts.read, deadline, None if call is None else call.cancel_at, self.exact)
+        cancel_at = None if call is None else call.cancel_at
+        return Limits(timeouts.read, deadline, cancel_at, self.exact, self.round_trip)
 
     def sight(self, exchange: ExchangeEvent, call: CallRecord | None = None) -> Sight:
         """Return what the client can have seen of an exchange of a call (None: of a refresh)."""
