@@ -18,6 +18,7 @@ from sadpath.sim.patching import Patches
 __all__ = ["KeyedChance"]
 
 _real_urandom = os.urandom
+_real_seed = random.Random.seed
 _NODE = 0x5AD0A7_5EED01
 _UUID_MEMORY = (
     "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7", "_last_counter_v7",
@@ -42,12 +43,23 @@ class KeyedChance:
         self._draws += 1
         return draw_bytes(size, "sim.urandom", self._seed, self._draws)
 
+    def _seed_method(self) -> Callable[..., None]:
+        """Return what replaces ``random.Random.seed``: without an argument the real one asks the system, in C."""
+
+        def seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
+            if a is None and self._here():
+                a = int.from_bytes(self.urandom(32), "big")
+            _real_seed(generator, a, version)
+
+        return seed
+
     def install(self, patches: Patches) -> None:
         """Key every source of chance; `restore` must follow."""
         self._state = random.getstate()
         random.seed(int.from_bytes(draw_bytes(32, "sim.random", self._seed), "big"))
         patches.set(os, "urandom", self.urandom)
         patches.set(random, "_urandom", self.urandom)
+        patches.set(random.Random, "seed", self._seed_method())
         patches.set(uuid, "_generate_time_safe", None)
         patches.set(uuid, "_UuidCreate", None)
         patches.set(uuid, "_node", _NODE)

@@ -260,6 +260,9 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         """Return the next task's number."""
         return next(self._task_numbers)
 
+    def __del__(self) -> None:
+        """Stay silent: an unclosed simulated loop holds nothing of the system's."""
+
     # Readiness: what a selector does elsewhere.
 
     def _add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> asyncio.Handle:

@@ -7,7 +7,7 @@ import re
 import sys
 from importlib import metadata
 
-__all__ = ["unknown_versions"]
+__all__ = ["check_version", "unknown_versions"]
 
 _TESTED: dict[str, tuple[str, str]] = {
     "aiohttp": ("3.14", "3.14"),
@@ -21,12 +21,17 @@ _TESTED: dict[str, tuple[str, str]] = {
 
 def unknown_versions() -> list[str]:
     """Return a line for each loaded package whose version was not tested."""
-    return [line for package in _TESTED if package in sys.modules for line in _check(package)]
+    return [
+        line
+        for package, (oldest, newest) in _TESTED.items()
+        if package in sys.modules
+        for line in check_version(package, oldest, newest)
+    ]
 
 
 @functools.cache
-def _check(package: str) -> tuple[str, ...]:
-    oldest, newest = _TESTED[package]
+def check_version(package: str, oldest: str, newest: str) -> tuple[str, ...]:
+    """Return a line where the installed version of ``package`` is not between two minor versions, both included."""
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
@@ -173,7 +174,8 @@ class SimWorld:
                 f"{self.loop.steps} steps, trace {self.trace.digest}"
             )
         try:
-            self._tidy()
+            with _quiet_uvicorn():
+                self._tidy()
         finally:
             self.loop.close()
             self._determinism.restore()
@@ -223,6 +225,17 @@ class SimWorld:
             self.loop.run_until_complete(coroutine)
         except SimError as exc:
             self._warnings.append(f"{complaint}: {exc}")
+
+
+@contextlib.contextmanager
+def _quiet_uvicorn() -> Iterator[None]:
+    """Keep uvicorn from logging every request that a run's end cuts off as an application's error."""
+    logger = logging.getLogger("uvicorn.error")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def run_sim(
