@@ -1,0 +1,102 @@
+"""For each known-bad client whose clauses are built, the shortest scenarios in which they catch it.
+
+Each clause that a client names catches it in one of its scenarios, in which no clause fails the reference client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["EXHIBITS"]
+
+Story = dict[str, Any]
+
+GET: Story = {"users.get": {"id": 1}}
+BUY: Story = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
+POST: Story = {"http": {"method": "POST", "path": "/orders", "json": BUY["orders.create"]["data"]}}
+FIVE: Story = {"parallel": [{"users.get": {"id": number}} for number in range(1, 6)]}
+RENAME: Story = {"users.update": {"id": 1, "data": {"user_name": "Countess"}}}
+
+
+def story(*calls: Story, **rest: Any) -> Story:
+    """Return a scenario of these calls."""
+    return {"title": "An exhibit", "calls": list(calls), **rest}
+
+
+def met(fault: Any, *calls: Story, on: Any = "users.get", **rest: Any) -> Story:
+    """Return a scenario in which every exchange of a kind meets a fault."""
+    return story(*(calls or (GET,)), faults=[{"on": on, "fault": fault}], **rest)
+
+
+def then(*steps: Any, calls: tuple[Story, ...] = (GET,), on: Any = "users.get", **rest: Any) -> Story:
+    """Return a scenario in which the exchanges of a kind meet one step after another."""
+    return story(*calls, faults=[{"on": on, "plan": list(steps)}], **rest)
+
+
+REFUSED_AT_ONCE = story(
+    FIVE,
+    given={"access_token": "revoked"},
+    faults=[{"on": "auth.refresh", "fault": {"delay": "50ms"}}],
+)
+LOST_ORDER = then({"reset": "response"}, calls=(BUY,), on="orders.create")
+
+EXHIBITS: dict[str, list[Story]] = {
+    "any-2xx-is-success": [met("html")],
+    "bare-replay": [story(BUY, given={"access_token": "revoked"})],
+    "cache-on-any-error": [met({"status": 403}, given={"cache": "fresh"})],
+    "caches-a-partial-body": [met({"truncate": 80})],
+    "calls-silence-a-failed-connect": [met("stall")],
+    "comes-early-past-a-cap": [then({"status": {"code": 503, "retry_after": "6s"}}, "pass")],
+    "drops-the-body-on-retry": [then({"status": 503}, "pass", calls=(RENAME,), on="users.update")],
+    "everything-is-the-network": [met({"status": 403})],
+    "fails-on-a-dead-connection": [then("pass", "close", calls=(GET, {"users.get": {"id": 2}}))],
+    "falls-back-on-transport-alone": [met({"status": 503}, given={"cache": "fresh"})],
+    "hammers-on-zero": [met({"status": {"code": 503, "retry_after": "0s"}})],
+    "hangs-on-silence": [met("stall")],
+    "ignores-retry-after": [then({"status": {"code": 503, "retry_after": "1s"}}, "pass")],
+    "keeps-what-is-gone": [
+        met(
+            {"status": 404},
+            *(GET, {"faults": [{"on": "users.get", "fault": {"status": 503}}]}, GET),
+            {"advance": "1s"},  # what is asked after the case does not begin in the instant in which it ends
+            given={"cache": "fresh"},
+        ),
+    ],
+    "late-401-refreshes-again": [
+        story(
+            {"parallel": [GET, {"users.get": {"id": 2}}]},
+            faults=[
+                {"on": {"path": "/users/1"}, "plan": ["expire_token", "pass"]},
+                {
+                    "on": {"path": "/users/2"},
+                    "plan": [[{"delay": {"time": "200ms", "at": "response"}}, "unauthorized"], "pass"],
+                },
+            ],
+        ),
+    ],
+    "leaks-on-cancel": [met("stall", GET | {"cancel_after": "50ms"})],
+    "leaks-on-server-error": [met({"status": 500})],
+    "lock-without-compare": [REFUSED_AT_ONCE],
+    "logs-out-on-any-refresh-error": [met({"status": 503}, on="auth.refresh", given={"access_token": "revoked"})],
+    "message-of-a-list": [met({"status": {"code": 422, "body": {"json": ["name: too long"]}}})],
+    "new-key-each-attempt": [LOST_ORDER],
+    "no-single-flight": [REFUSED_AT_ONCE],
+    "one-key-for-all": [story(BUY, BUY)],
+    "reads-no-dates": [then({"status": {"code": 503, "retry_after": {"date": "2s"}}}, "pass")],
+    "refresh-flag": [REFUSED_AT_ONCE],
+    "refreshes-its-refresh": [
+        met("unauthorized", on="auth.refresh", given={"access_token": "revoked"}),
+    ],
+    "refreshes-on-403": [met({"status": 403})],
+    "replays-without-end": [met("unauthorized")],
+    "retries-any-method": [
+        then({"status": {"code": 503, "committed": True}}, "pass", calls=(POST,), on={"path": "/orders"})
+    ],
+    "retries-at-once": [then({"status": 503}, "pass")],
+    "retries-below-the-body": [then({"truncate": 20}, "pass")],
+    "retries-every-error": [met({"status": 404})],
+    "retries-inside-and-outside": [met({"status": 503})],
+    "retries-without-a-key": [LOST_ORDER],
+    "status-lost-with-the-body": [met({"status": {"code": 404, "body": "<html>gone</html>"}})],
+    "trusts-the-body-s-status": [met({"status": {"code": 404, "body": {"json": {"status": 422}}}})],
+}

@@ -1,0 +1,84 @@
+"""Known-bad clients before the judge: each is caught by the clauses that it names, where the reference client holds."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+import sadpath.faults  # noqa: F401 - fills the vocabulary
+from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.scenario.loader import read_scenario
+from sadpath.subjects.known_bad import KnownBad, all_known_bad
+from sadpath.subjects.reference import create
+from sadpath.verify.clauses import all_clauses
+from sadpath.verify.clients import make_client
+from sadpath.verify.contract import load_contract
+from sadpath.verify.judging import Judged
+from sadpath.verify.played import Case
+from sadpath.verify.simworld import Simulator
+from sadpath.workspace import find_workspace
+from tests.subjects.exhibits import EXHIBITS
+
+BAD = {bad.name: bad for bad in all_known_bad()}
+
+
+@cache
+def simulator() -> Simulator:
+    """Return the simulated world of the reference workspace."""
+    return Simulator(find_workspace())
+
+
+def judged(name: str, factory: Any, story: dict[str, Any]) -> Judged:
+    """Play a scenario with a client that promises what the reference promises, and judge it by every clause."""
+    contract = load_contract("reference", find_workspace().root).model_copy(update={"client": name})
+    driver = InProcessDriver(factory, name=name)
+    client = make_client(contract, driver, factory().hello(), profile="quick", command="")
+    played = simulator().play(Case(f"exhibits/{name}", read_scenario(story), client, world="sim")).played
+    assert played.ending == "played", played.why
+    return simulator().judge(played)
+
+
+def built(bad: KnownBad) -> set[str]:
+    """Return those of a client's clauses that there are."""
+    return {item.id for item in all_clauses()} & set(bad.clauses)
+
+
+FIRST = {
+    "END-01", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-05", "RETRY-07", "RETRY-12", "AUTH-01", "AUTH-03", "AUTH-04",
+    "AUTH-07", "CACHE-01", "CACHE-02", "CACHE-06", "ERROR-01", "ERROR-02", "ERROR-03", "ERROR-05", "POOL-01", "IDEM-01",
+    "IDEM-02",
+}  # fmt: skip
+"""The clauses that were built first; each has clients here to prove its teeth."""
+
+
+def test_the_first_clauses_have_exhibits() -> None:
+    """Each clause of the first ones is named by a client that has an exhibit."""
+    assert FIRST <= {clause for name in EXHIBITS for clause in built(BAD[name])}
+
+
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_a_known_bad_client_is_caught(name: str) -> None:
+    """Every clause that a client names fails it in one of its exhibits, in which nothing fails the reference client."""
+    bad = BAD[name]
+    caught: set[str] = set()
+    for story in EXHIBITS[name]:
+        good, worse = judged("reference", create, story), judged(name, bad.create, story)
+        assert good.failing() == []
+        assert good.played.left_over == worse.played.left_over == []
+        caught.update(worse.failing())
+
+    assert built(bad) <= caught
+
+
+def test_the_judge_sees_the_same_each_time() -> None:
+    """A case with the reference client is the same on every run, down to the last byte."""
+    story = EXHIBITS["new-key-each-attempt"][0]
+    contract = load_contract("reference", find_workspace().root)
+    client = make_client(
+        contract, InProcessDriver(create, name="reference"), create().hello(), profile="quick", command=""
+    )
+    case = Case("exhibits/twice", read_scenario(story), client, world="sim")
+
+    assert simulator().play(case).digest == simulator().play(case).digest
