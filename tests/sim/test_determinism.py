@@ -1,12 +1,14 @@
 """The same seed gives the same run, whatever the process did before; and afterwards everything is as it was."""
 
+# ruff: noqa: TID251, S311, DTZ006, DTZ012 - the machine's clocks and chance are the subject of these tests
+
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import gc
 import os
-import random  # noqa: TID251 - the subject of these tests
+import random
 import runpy
 import secrets
 import subprocess
@@ -149,7 +151,7 @@ def test_tokens_expire_in_virtual_time() -> None:
     async def main(_: SimWorld) -> list[str]:
         token = jwt.encode({"exp": int(time.time()) + 3_600}, "k" * 32, algorithm="HS256")
         seen = []
-        for _ in range(2):
+        for _attempt in range(2):
             try:
                 jwt.decode(token, "k" * 32, algorithms=["HS256"])
                 seen.append("valid")
@@ -173,18 +175,18 @@ def test_modules_of_an_application_can_be_named() -> None:
 
     def look(_: SimWorld) -> list[Any]:
         time.sleep(60)
-        utc = datetime.UTC
+        utc = dt.UTC
         return [
             names.time(),
             names.when.now(utc).timestamp(),
             names.when.utcnow().replace(tzinfo=utc).timestamp(),
             names.datetime.datetime.now(names.datetime.UTC).timestamp(),
-            names.dt.date.today() == names.date.today() == datetime.date.fromtimestamp(EPOCH + 60),
-            isinstance(datetime.datetime.now(utc), names.when),
-            issubclass(datetime.datetime, names.when),
-            type(names.when(2020, 1, 1)) is datetime.datetime,
+            names.dt.date.today() == names.date.today() == dt.date.fromtimestamp(EPOCH + 60),
+            isinstance(dt.datetime.now(utc), names.when),
+            issubclass(dt.datetime, names.when),
+            type(names.when(2020, 1, 1)) is dt.datetime,
             names.when.fromisoformat("2020-01-01").year,
-            names.when.today() == datetime.datetime.fromtimestamp(EPOCH + 60),
+            names.when.today() == dt.datetime.fromtimestamp(EPOCH + 60),
         ]
 
     before = dict(vars(module))
@@ -283,9 +285,8 @@ def test_libraries_make_ordered_sets_during_a_run() -> None:
     """Scopes, groups and server states made in a run keep order, and those made outside are plain."""
 
     async def main(_: SimWorld) -> list[type]:
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as group:
-                inside: list[Any] = [scope, group, ServerState(), asyncio.TaskGroup()]
+        group = anyio.create_task_group()
+        inside: list[Any] = [group.cancel_scope, group, ServerState(), asyncio.TaskGroup()]
         return [type(thing._tasks if hasattr(thing, "_tasks") else thing.connections) for thing in inside]
 
     assert run_sim(main).value == [OrderedSet] * 4
@@ -297,7 +298,7 @@ def test_user_sets_of_tasks_follow_creation() -> None:
 
     async def main(_: SimWorld) -> list[list[int]]:
         tasks = [asyncio.create_task(asyncio.sleep(1, n)) for n in range(40)]
-        mine = {task for task in reversed(tasks)}
+        mine = set(tasks[::-1])
         everything = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.sleep(2)
         return [[task.result() for task in some] for some in (mine, everything)]

@@ -33,6 +33,7 @@ class Handshake:
         "_listener",
         "_network",
         "_number",
+        "_sent_at",
         "_server",
         "_sock",
         "_waiter",
@@ -45,6 +46,7 @@ class Handshake:
         self._host = host
         self._waiter = waiter
         self._again = 0
+        self._sent_at = 0.0
         self._cancelled = False
         self._decision = Decision()
         self._server: SimSocket | None = None
@@ -55,7 +57,7 @@ class Handshake:
         if self._cancelled:
             return
         network = self._network
-        now = network.now
+        self._sent_at = now = network.now
         address, port = self._target()
         attempt = ConnectAttempt(self._number, self._host, address, port, now, self._again)
         self._decision = decision = network.decide(attempt)
@@ -75,12 +77,12 @@ class Handshake:
     def _lost(self) -> None:
         network = self._network
         network.trace.record(network.now, self._number, CLIENT_TO_SERVER, "lost")
-        wait = 1 << self._again
+        then = max(network.now, self._sent_at + (1 << self._again))
         if self._again < _SYN_RETRIES:
             self._again += 1
-            network.schedule(network.now + wait, self.send_syn)
+            network.schedule(then, self.send_syn)
         else:
-            network.schedule(network.now + wait, self._timed_out)
+            network.schedule(then, self._timed_out)
 
     def _syn_arrives(self) -> None:
         if self._cancelled:

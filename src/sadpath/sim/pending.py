@@ -21,15 +21,16 @@ _FRAMES = 4
 
 
 def describe_pending(loop: TimelineLoop) -> tuple[str, ...]:
-    """Return one line for each task, connection, listener's queue, timer and foreign thread that is waiting."""
+    """Return one line for each task, connection, listener's queue, timer and new thread that is waiting."""
     lines = [
         *_bounded("tasks", map(_describe_task, _waiting_tasks(loop))),
         *_bounded("connections", map(str, loop.network.connections.values())),
         *_bounded("timers", (_describe_timer(loop, timer) for timer in loop.timers())),
     ]
-    threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
-    if len(threads) > 1:
-        lines.append(f"threads that the simulation does not wait for: {', '.join(sorted(threads)[1:])}")
+    known = loop.threads_before
+    threads = [t.name for t in threading.enumerate() if t.ident not in known and not t.daemon]
+    if threads:
+        lines.append(f"threads that the simulation does not wait for: {', '.join(threads)}")
     return tuple(lines)
 
 

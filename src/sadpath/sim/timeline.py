@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import threading
 from asyncio import events, selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
@@ -57,6 +58,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         self._due: list[SocketBase] = []
         self.network = Network() if network is None else network
         self.steps = 0
+        self.threads_before = {thread.ident for thread in threading.enumerate()}
         self._worker_seconds: list[float] = []
         self.set_limits(limits or Limits())
         super().__init__(_NoSelector())  # type: ignore[arg-type]  # never asked: readiness is ours
