@@ -168,6 +168,16 @@ def test_a_client_that_never_refreshes() -> None:
     ]  # fmt: skip
 
 
+def test_a_call_that_has_had_its_refresh() -> None:
+    """AUTH-01 asks for no second refresh of a call whose token was renewed early and is refused all the same."""
+    for allowed, verdict in ((1, "pass"), (2, "fail")):
+        story = Story(policy={"auth": {"refreshes_per_call": allowed}}, scenario={"given": {"access_token": "expired"}})
+        call = story.call()
+        story.refresh()
+        call.meets(401, token=2).fails("unauthorized", 401)
+        assert story.verdict("AUTH-01") == verdict
+
+
 def test_trouble_after_the_refresh_excuses_a_call() -> None:
     """AUTH-01 asks for success only where the replay met no failure."""
     story = Story()

@@ -211,6 +211,16 @@ def test_an_entry_that_was_evicted_stays_away() -> None:
             assert story.verdict("CACHE-02") == verdict
 
 
+def test_other_reads_do_not_bring_it_back() -> None:
+    """CACHE-02 knows that reading another user fills no entry of this one."""
+    story = _filled()
+    story.call().meets(404).fails("not_found", 404)
+    story.call(args={"id": 2}).meets(200).ok()
+    _used_up(story.call()).ok(source="cache")
+
+    assert story.verdict("CACHE-02") == "fail"
+
+
 def test_what_was_stored_since_may_be_served() -> None:
     """CACHE-02 holds where the thing came back after the 404, by a read or by a write."""
     for op, args in (("users.get", {"id": 1}), ("users.update", {"id": 1})):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.engine.plan import matches
 from sadpath.scenario.model import Advance
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.contract import Policy
@@ -49,18 +50,16 @@ def _needless(renewals: Renewals, refresh: ExchangeEvent, earlier: tuple[Exchang
             return
         if renewals.succeeded(former) and renewals.rotated(former):
             yield found(
-                f"exchange {refresh.exchange} presented a refresh token again that exchange "
-                f"{former.exchange} had already "
-                f"exchanged for a new one",
+                f"exchange {refresh.exchange} presented a refresh token again that exchange {former.exchange} had "
+                "already exchanged for a new one",
                 (former, refresh),
             )
             return
     if not renewals.had_reason(refresh):
         current = renewals.generation_at(refresh.t_arrived)
         yield found(
-            f"exchange {refresh.exchange} renewed access token number {current}, which had neither been "
-            "refused nor was near "
-            f"its end",
+            f"exchange {refresh.exchange} renewed access token number {current}, which had neither been refused nor "
+            "was near its end",
             (*earlier[-1:], refresh),
         )
 
@@ -76,10 +75,11 @@ def _refreshing_works(renewals: Renewals) -> bool:
     if trace.policy.auth.refreshes_per_call == 0:
         return False
     touched = any(
-        rule.on.operation is None and rule.on.role in (None, "refresh") for rule in trace.scenario.all_rules()
+        matches(rule.on, refresh.id, refresh.role, refresh.method, refresh.path)
+        for rule in trace.scenario.all_rules()
+        for refresh in trace.roles.operations_of("refresh")
     )
-    named = any(trace.roles.role(rule.on.operation or "") == "refresh" for rule in trace.scenario.all_rules())
-    return trace.started_signed_in and given.refresh_token == "valid" and not touched and not named  # noqa: S105 - a state, not a secret
+    return trace.started_signed_in and given.refresh_token == "valid" and not touched  # noqa: S105 - a state, not a secret
 
 
 def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
@@ -88,23 +88,33 @@ def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
     if not unit.last or call.outcome is None or call.outcome.outcome != "error" or call.cancel_after is not None:
         return
     refused = [index for index, item in enumerate(unit.exchanges) if rejected_token(item)]
-    if len(refused) != 1 or unit.exchanges[refused[0]].token_generation is None:
+    if len(refused) != 1 or not _had_time(trace, call):
         return
-    after = unit.exchanges[refused[0] + 1 :]
-    if any(undecodable(item) or not trace.sight(item, call).success for item in after) or not _had_time(trace, call):
+    own, after = unit.exchanges[refused[0]], unit.exchanges[refused[0] + 1 :]
+    if any(undecodable(item) or not trace.sight(item, call).success for item in after):
         return
-    own = unit.exchanges[refused[0]]
-    if not renewals.refreshes:
-        how = "the client never tried to renew its session"
-    elif not after:
-        how = f"{exchanges(renewals.refreshes)} renewed the session, and the call was never sent again"
-    else:
-        how = f"{exchanges(renewals.refreshes)} renewed the session and {exchanges(after)} went well"
-    yield found(
-        f"{call.title} {ended_as(call.outcome)} after the 401 of exchange {own.exchange}, though {how}",
-        (own, *renewals.refreshes, *after),
-        call,
-    )
+    how = _what_could_help(renewals, unit, own, after)
+    if how is not None:
+        text = f"{call.title} {ended_as(call.outcome)} after the 401 of exchange {own.exchange}, though {how}"
+        yield found(text, (own, *renewals.refreshes, *after), call)
+
+
+def _what_could_help(
+    renewals: Renewals, unit: Unit, own: ExchangeEvent, after: tuple[ExchangeEvent, ...]
+) -> str | None:
+    """Return how a refused call could have succeeded, in words; None where the client had nothing left to try."""
+    token = own.token_generation
+    if token is None:
+        return None
+    newer = [item for item in renewals.refreshes if (item.issued_generation or 0) > token]
+    if newer and after:
+        return f"{exchanges(newer)} renewed the session and {exchanges(after)} went well"
+    if newer:
+        return f"{exchanges(newer)} renewed the session, and the call was never sent again"
+    allowed = renewals.trace.policy.auth.refreshes_per_call
+    during = [item for item in renewals.refreshes if unit.call.overlaps(item.t_arrived, item.t_arrived)]
+    # A refresh before the call was sent, because the token was near its end, is one of those that it may have.
+    return None if allowed is not None and len(during) >= allowed else "the client never tried to renew its session"
 
 
 def _had_time(trace: Trace, call: CallRecord) -> bool:
@@ -115,8 +125,8 @@ def _had_time(trace: Trace, call: CallRecord) -> bool:
 AUTH_01 = Clause(
     id="AUTH-01",
     level="policy",
-    title="refreshes at most once per token generation; N concurrent 401s all succeed where refresh and "
-    "replays are unfaulted",
+    title="refreshes at most once per token generation; N concurrent 401s all succeed where refresh and replays are "
+    "unfaulted",
     trigger=_a_token_was_refused_or_renewed,
     check=_once_per_generation,
     source="RFC 9700 §4.14",
@@ -151,9 +161,8 @@ def _one_replay(trace: Trace) -> Iterator[Finding]:
         call = unit.call
         if after:
             yield found(
-                f"{call.title} was sent again ({exchanges(after)}) after a second 401 in exchange "
-                f"{second.exchange}; the "
-                f"first was exchange {first.exchange}",
+                f"{call.title} was sent again ({exchanges(after)}) after a second 401 in exchange {second.exchange}; "
+                f"the first was exchange {first.exchange}",
                 (first, second, *after),
                 call,
             )
@@ -164,9 +173,8 @@ def _one_replay(trace: Trace) -> Iterator[Finding]:
             and not _says_unauthorized(trace, call)
         ):
             yield found(
-                f"{call.title} {ended_as(call.outcome)} after a second 401 in exchange {second.exchange}, "
-                "where a failure of "
-                f"authentication (unauthorized) is due",
+                f"{call.title} {ended_as(call.outcome)} after a second 401 in exchange {second.exchange}, where a "
+                "failure of authentication (unauthorized) is due",
                 (first, second),
                 call,
             )
@@ -220,9 +228,8 @@ def _no_loop(trace: Trace) -> Iterator[Finding]:
         due = sum(cause <= refresh.t_arrived + trace.margin for cause in causes)
         if refresh.exchange > refused.exchange and number > due:
             yield found(
-                f"exchange {refresh.exchange} is refresh number {number}, though only {count(due, 'call')} "
-                "had cause for one: "
-                f"it follows from the refresh endpoint's own 401 in exchange {refused.exchange}",
+                f"exchange {refresh.exchange} is refresh number {number}, though only {count(due, 'call')} had cause "
+                f"for one: it follows from the refresh endpoint's own 401 in exchange {refused.exchange}",
                 (refused, refresh),
             )
             return
@@ -240,8 +247,8 @@ AUTH_04 = Clause(
     title="never refreshes because the refresh endpoint said 401",
     trigger=_refresh_was_refused,
     check=_no_loop,
-    why="The refresh goes through the same client as everything else, and its 401 asks for a refresh, for "
-    "ever (ktor#2864).",
+    why="The refresh goes through the same client as everything else, and its 401 asks for a refresh, for ever "
+    "(ktor#2864).",
     may_read=RENEWAL_READS,
     needs=("token_refresh",),
 )
@@ -327,14 +334,13 @@ def _what_happened(trace: Trace, item: ExchangeEvent) -> str:
 AUTH_07 = Clause(
     id="AUTH-07",
     level="policy",
-    title="logs out exactly once on invalid_grant, and keeps the session when a refresh meets a timeout, "
-    "reset, 429 or 5xx",
+    title="logs out exactly once on invalid_grant, and keeps the session when a refresh meets a timeout, reset, 429 "
+    "or 5xx",
     trigger=_a_refresh_failed,
     check=_keeps_or_ends_the_session,
     source="RFC 6749 §5.2",
     why="A server that is down for a minute must not sign out every user (jellyfish#5872, site-kit-wp#818, "
-    "tmail#4531); a "
-    "session that is over must not linger.",
+    "tmail#4531); a session that is over must not linger.",
     reads=("auth.logout_on",),
     may_read=RENEWAL_READS,
     needs=("token_refresh",),

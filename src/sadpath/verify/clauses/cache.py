@@ -74,9 +74,8 @@ def _falls_back_as_promised(trace: Trace) -> Iterator[Finding]:
         met = f"{answer_of(sight)} in exchange {sight.exchange.exchange}"
         if promised and call.outcome.outcome == "error" and entries.held(call) == "yes" and not _stopped(trace, unit):
             yield found(
-                f"{call.title} {ended_as(call.outcome)} on {met}, though its cache held an entry that the "
-                "contract promises "
-                f"to fall back on",
+                f"{call.title} {ended_as(call.outcome)} on {met}, though its cache held an entry that the contract "
+                "promises to fall back on",
                 unit.exchanges,
                 call,
             )
@@ -102,9 +101,8 @@ def _stopped(trace: Trace, unit: Unit) -> bool:
 CACHE_01 = Clause(
     id="CACHE-01",
     level="policy",
-    title="falls back to its cache on what it promises (transport failure, the listed 5xx) when it holds a "
-    "usable entry, and "
-    "on nothing else; after a refresh that failed on transport or 5xx it may",
+    title="falls back to its cache on what it promises (transport failure, the listed 5xx) when it holds a usable "
+    "entry, and on nothing else; after a refresh that failed on transport or 5xx it may",
     trigger=_could_fall_back,
     check=_falls_back_as_promised,
     source="RFC 5861 §4",
@@ -196,9 +194,14 @@ def _filled_between(trace: Trace, former: CallRecord, call: CallRecord) -> bool:
         other.tag not in (former.tag, call.tag)
         and other.overlaps(former.t_started, call.t_ended if call.t_ended is not None else float("inf"))
         and (other.t_ended is None or other.t_ended >= (former.t_ended or 0.0))
-        and (other.op == "http" or trace.roles.role(other.op) in ("list", "page", "write", "create", "read"))
+        and ((other.op, other.key) == (call.op, call.key) or other.op == "http" or _fills_others(trace, other))
         for other in trace.calls
     )
+
+
+def _fills_others(trace: Trace, call: CallRecord) -> bool:
+    """Tell whether a call may store what it did not read by itself: a list its items, a write what came of it."""
+    return trace.roles.role(call.op) in ("list", "page", "write", "create")
 
 
 CACHE_02 = Clause(
@@ -207,9 +210,8 @@ CACHE_02 = Clause(
     title="never falls back on 401, 403, 404, 410, 422, cancel, TLS or decode errors; evicts on what it promises",
     trigger=_must_not_fall_back,
     check=_never_on_these,
-    why="Whoever was removed must not go on seeing the data; a deleted thing must not come back to life; a "
-    "captive portal's "
-    "page is no reason to show yesterday.",
+    why="Whoever was removed must not go on seeing the data; a deleted thing must not come back to life; a captive "
+    "portal's page is no reason to show yesterday.",
     reads=("cache.operations",),
     may_read=(*ENTRY_READS, "cache.fallback_after", "auth.refresh_early"),
     needs=("cache_fallback",),
@@ -254,8 +256,8 @@ def _no_partial_body(trace: Trace) -> Iterator[Finding]:
         if outcome.source is None and Entries(trace).held(call) != "no":
             return
         yield found(
-            f"{call.title} ended well though its answer in exchange {own[-1].exchange.exchange} was cut off "
-            "and none was whole",
+            f"{call.title} ended well though its answer in exchange {own[-1].exchange.exchange} was cut off and none "
+            "was whole",
             unit.exchanges,
             call,
         )
@@ -279,9 +281,8 @@ def _stored_partials(trace: Trace) -> Iterator[Finding]:
         if cut and (not entries.good_answers(call) or _is_partial(call, cut)):
             numbers = [sight.exchange for sight in cut]
             yield found(
-                f"{call.title} was answered from the cache with what was left of exchange "
-                f"{numbers[-1].exchange}, whose "
-                f"answer was cut off",
+                f"{call.title} was answered from the cache with what was left of exchange {numbers[-1].exchange}, "
+                "whose answer was cut off",
                 (*numbers, *trace.exchanges_of(call)),
                 call,
             )

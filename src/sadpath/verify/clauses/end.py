@@ -48,9 +48,8 @@ END_01 = Clause(
     title="ends every call: no hang, no deadlock, no endless loop",
     trigger=_exercised,
     check=_ends,
-    why="A screen that waits for ever is worse than an error: dio#2526 (cancel during a queued refresh), "
-    "dio#2518 (stall "
-    "after the head), got#1341 (stalled error body) all hung their callers.",
+    why="A screen that waits for ever is worse than an error: dio#2526 (cancel during a queued refresh), dio#2518 "
+    "(stall after the head), got#1341 (stalled error body) all hung their callers.",
     may_read=("timeouts.total", "timeouts.read"),
     invariant=True,
     timed=True,

@@ -45,8 +45,8 @@ ERROR_01 = Clause(
     title="lets nothing but cancellation escape its result type",
     trigger=_a_call_failed,
     check=_nothing_escapes,
-    why="A result type promises that every failure is a value; a handler that fails itself breaks that where "
-    "nobody catches.",
+    why="A result type promises that every failure is a value; a handler that fails itself breaks that where nobody "
+    "catches.",
     invariant=True,
 )
 
@@ -162,13 +162,12 @@ def _promised_kind(trace: Trace) -> Iterator[Finding]:
 ERROR_02 = Clause(
     id="ERROR-02",
     level="policy",
-    title="maps each failure to the promised kind, with the HTTP status kept; an error status whose body "
-    "stalls or is cut may "
-    "be either; a failed refresh gives its own kind and status",
+    title="maps each failure to the promised kind, with the HTTP status kept; an error status whose body stalls or "
+    "is cut may be either; a failed refresh gives its own kind and status",
     trigger=_a_failure_was_reported,
     check=_promised_kind,
-    why="A caller can only react to what it is told: sign in again, try later, mend the form. dio#1749 lost the status "
-    "with a body that would not parse.",
+    why="A caller can only react to what it is told: sign in again, try later, mend the form. dio#1749 lost the "
+    "status with a body that would not parse.",
     reads=("errors.map",),
     may_read=(*SIGHT_READS, *NEAR_READS, "auth.refresh_early"),
     needs=("error_kinds",),
@@ -326,9 +325,8 @@ def _stored_lies(trace: Trace) -> Iterator[Finding]:
         ]
         if lies:
             yield found(
-                f"{call.title} was answered from the cache with what exchange {lies[-1].exchange} had "
-                "brought, which is not the "
-                f"JSON it should be",
+                f"{call.title} was answered from the cache with what exchange {lies[-1].exchange} had brought, which "
+                "is not the JSON it should be",
                 (*lies, *trace.exchanges_of(call)),
                 call,
             )

@@ -59,8 +59,8 @@ def _shared_keys(trace: Trace) -> Iterator[Finding]:
             if other.call.tag != unit.call.tag:
                 yield found(
                     f"{unit.call.title} and {other.call.title} share the Idempotency-Key {key!r} "
-                    f"({exchanges(other.exchanges)}, "
-                    f"{exchanges(unit.exchanges)}): the server takes the second for a repetition of the first",
+                    f"({exchanges(other.exchanges)}, {exchanges(unit.exchanges)}): the server takes the second for a "
+                    "repetition of the first",
                     (*other.exchanges, *unit.exchanges),
                     unit.call,
                 )
@@ -124,9 +124,8 @@ def _one_effect(trace: Trace) -> Iterator[Finding]:
         call, effects = unit.call, _effects(unit)
         if len(effects) > 1:
             yield found(
-                f"{call.title} took effect {count(len(effects), 'time')}, in {exchanges(effects)}: the "
-                "server created the same "
-                f"thing more than once",
+                f"{call.title} took effect {count(len(effects), 'time')}, in {exchanges(effects)}: the server "
+                "created the same thing more than once",
                 unit.exchanges,
                 call,
             )

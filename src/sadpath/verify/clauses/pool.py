@@ -42,16 +42,14 @@ def _all_get_one(trace: Trace) -> Iterator[Finding]:
         how = joined(dict.fromkeys(ended_as(call.outcome) for call in failed))
         yield found(
             f"{after}, {len(failed)} of {count(len(probes), 'call')} made at once on a pool of {size} {how}: "
-            "connections were "
-            f"not given back",
+            "connections were not given back",
             own,
             failed[0],
         )
     elif (most := _most_at_once(own)) < size:
         yield found(
-            f"{after}, only {most} of {count(len(probes), 'call')} made at once were open at the same time "
-            f"on a pool of {size}: "
-            f"connections were not given back",
+            f"{after}, only {most} of {count(len(probes), 'call')} made at once were open at the same time on a pool "
+            f"of {size}: connections were not given back",
             own,
             probes[0],
         )
@@ -63,9 +61,8 @@ POOL_01 = Clause(
     title="has an idle pool after any outcome: pool-size calls held open at the same time all get a connection",
     trigger=_was_probed,
     check=_all_get_one,
-    why="A connection that a cancelled or failed call never gives back is missed only when the last one is "
-    "gone, and then "
-    "every call waits for ever (httpcore#1093, aiohttp#3364).",
+    why="A connection that a cancelled or failed call never gives back is missed only when the last one is gone, "
+    "and then every call waits for ever (httpcore#1093, aiohttp#3364).",
     reads=("pool.size",),
     invariant=True,
     timed=True,

@@ -54,8 +54,8 @@ def _at_most(trace: Trace) -> Iterator[Finding]:
 RETRY_01 = Clause(
     id="RETRY-01",
     level="policy",
-    title="makes at most 1 + max_retries attempts per call through all its layers; an auth replay adds at most 1; the "
-    "unseen repeat of POOL-03 and a 304's plain fetch do not count",
+    title="makes at most 1 + max_retries attempts per call through all its layers; an auth replay adds at most 1; "
+    "the unseen repeat of POOL-03 and a 304's plain fetch do not count",
     trigger=_a_request_failed,
     check=_at_most,
     source="Amazon Builders' Library: Timeouts, retries, and backoff with jitter",
@@ -95,9 +95,8 @@ def _only_what_may_be_repeated(trace: Trace) -> Iterator[Finding]:
         for step in _repeats(unit):
             met = answer_of(trace.sight(step.before, unit.call))
             yield found(
-                f"{unit.call.title} sent its {unit.method} again (exchange {step.after.exchange}) after "
-                f"{met} in exchange "
-                f"{step.before.exchange}, without an Idempotency-Key: the first may have taken effect",
+                f"{unit.call.title} sent its {unit.method} again (exchange {step.after.exchange}) after {met} in "
+                f"exchange {step.before.exchange}, without an Idempotency-Key: the first may have taken effect",
                 (step.before, step.after),
                 unit.call,
             )
@@ -112,8 +111,8 @@ RETRY_02 = Clause(
     trigger=_unsafe_was_tempted,
     check=_only_what_may_be_repeated,
     source="RFC 9110 §9.2.2",
-    why="boto3#1104: a read timeout, and a function was invoked eight times; axios-retry#17 and #66: a POST "
-    "sent again.",
+    why="boto3#1104: a read timeout, and a function was invoked eight times; axios-retry#17 and #66: a POST sent "
+    "again.",
     may_read=SIGHT_READS,
     invariant=True,
 )
@@ -153,8 +152,8 @@ def _exactly_as_promised(trace: Trace) -> Iterator[Finding]:
             allowed = int(trace.policy.retry.max_retries or 0)
             yield found(
                 f"{unit.call.title} met {answer_of(last)} in exchange {last.exchange.exchange} and "
-                f"{ended_as(unit.call.outcome)} "
-                f"after {used} of {count(allowed, 'promised retry', 'promised retries')}",
+                f"{ended_as(unit.call.outcome)} after {used} of "
+                f"{count(allowed, 'promised retry', 'promised retries')}",
                 unit.exchanges,
                 unit.call,
             )
@@ -169,9 +168,8 @@ RETRY_03 = Clause(
     'cancel stopped it; and no other 4xx/5xx, save 409 "in progress" on a keyed POST',
     trigger=_a_failure_was_met,
     check=_exactly_as_promised,
-    why="The contract says what a caller can count on. huggingface_hub#4398 and stamina#55 missed the "
-    "server's early end; "
-    "okhttp#960 sent bad credentials twenty times. Source of the exception: idempotency-key draft §2.7.",
+    why="The contract says what a caller can count on. huggingface_hub#4398 and stamina#55 missed the server's "
+    "early end; okhttp#960 sent bad credentials twenty times. Source of the exception: idempotency-key draft §2.7.",
     reads=("retry.max_retries", "retry.statuses"),
     may_read=RETRY_READS,
     needs=("retry",),
@@ -235,14 +233,13 @@ def _delays_of_the_way(trace: Trace, unit: Unit, step: Step) -> float:
 RETRY_05 = Clause(
     id="RETRY-05",
     level="policy",
-    title="waits as promised before retry n, counted from the end of attempt n−1: at least the promised delay without "
-    "jitter (half of it under equal jitter); under full jitter never more than the exact ceiling (simulated "
+    title="waits as promised before retry n, counted from the end of attempt n−1: at least the promised delay "
+    "without jitter (half of it under equal jitter); under full jitter never more than the exact ceiling (simulated "
     "world only)",
     trigger=_a_wait_was_due,
     check=_waits_as_promised,
-    why="Retries without a wait hit a server that is already down. aiohttp_retry's list skips its first "
-    "delay; a counter that is "
-    "raised too early doubles it.",
+    why="Retries without a wait hit a server that is already down. aiohttp_retry's list skips its first delay; a "
+    "counter that is raised too early doubles it.",
     reads=("retry.jitter", "retry.first_delay|retry.delays"),
     may_read=(
         *SIGHT_READS,
@@ -360,8 +357,8 @@ def _same_request(trace: Trace) -> Iterator[Finding]:
             differing = _differences(trace, step)
             if differing:
                 yield found(
-                    f"{unit.call.title} changed {' and '.join(differing)} from exchange {step.before.exchange} to its "
-                    f"repetition in exchange {step.after.exchange}",
+                    f"{unit.call.title} changed {' and '.join(differing)} from exchange {step.before.exchange} to "
+                    f"its repetition in exchange {step.after.exchange}",
                     (step.before, step.after),
                     unit.call,
                 )
