@@ -107,6 +107,17 @@ class InProcessDriver:
         self._lives: dict[str, _Life] = {}
         self._hello: Hello | None = None
 
+    @property
+    def factory(self) -> Callable[[], Any]:
+        """What makes an unopened subject."""
+        return self._factory
+
+    def twin(self) -> InProcessDriver:
+        """Return another driver of the same client, which knows none of this one's cases: for another loop."""
+        twin = InProcessDriver(self._factory, name=self.name, clock=self._clock, grace=self._grace)
+        twin._hello = self._hello
+        return twin
+
     async def hello(self) -> Hello:
         """Return what the client says of itself.
 

@@ -12,7 +12,6 @@ back. On real sockets the server waits for as long instead.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -208,9 +207,7 @@ def _driver_of(client: Client) -> InProcessDriver:
             f"the client {client.name} does not live in this process, so time cannot be simulated for it: "
             "run it with --world live"
         )
-    twin = copy.copy(driver)
-    twin._lives = {}  # noqa: SLF001 - a life left over from a world that was broken off belongs to a loop that is gone
-    return twin
+    return driver.twin()
 
 
 def _seed(case: Case) -> int:

@@ -1,0 +1,142 @@
+"""A scenario with nothing left to chance: what was drawn in a run, written down as plans.
+
+A rule with ``chance`` becomes a plan, one step for each exchange that came to it, in order of arrival. Where it missed,
+a later rule decided; so that rule's step stands in its place, and is missing from the later rule's own plan. Delays
+that were drawn become fixed ones. Everything else stays as its author wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sadpath.core.chance import Key, draw
+from sadpath.core.events import ExchangeEvent
+from sadpath.engine.plan import Plan, matches
+from sadpath.faults.delay import Delay
+from sadpath.scenario.model import ChangeFaults, Fault, Rule, Scenario, Step
+from sadpath.server.other_origin import OPERATION as OTHER_ORIGIN
+from sadpath.verify.played import Played
+
+__all__ = ["is_resolved", "resolved", "resolved_rules"]
+
+_SHORTEST = 1e-6
+
+
+def is_resolved(scenario: Scenario) -> bool:
+    """Tell whether nothing in a scenario is left to chance."""
+    return not any(rule.chance is not None or _is_drawn(rule) for rule in scenario.all_rules())
+
+
+def resolved(played: Played, key: Sequence[Key]) -> Scenario:
+    """Return the scenario of a case that was run, with what was drawn in the run written down.
+
+    Args:
+        played: the case; what was never reached keeps its chance out of the way by never deciding.
+        key: what the session's draws begin with, as ``Session.key`` returns it.
+    """
+    scenario = played.case.scenario
+    if is_resolved(scenario):
+        return scenario
+    met = _met_by(played)
+    faults = resolved_rules(scenario.faults, key, met[0] if met else ())
+    calls, change = [], 0
+    for step in scenario.calls:
+        if isinstance(step, ChangeFaults):
+            change += 1
+            seen = met[change] if change < len(met) else ()
+            step = step.model_copy(update={"faults": resolved_rules(step.faults, key, seen)})  # noqa: PLW2901 - it is the same step
+        calls.append(step)
+    return scenario.model_copy(update={"faults": faults, "calls": tuple(calls)})
+
+
+def _met_by(played: Played) -> list[list[ExchangeEvent]]:
+    """Return the exchanges that met each set of rules in force, by its place in the case's history."""
+    events = played.trace.exchanges if played.trace is not None else ()
+    found = []
+    for index, entry in enumerate(played.history):
+        last = played.history[index + 1].first - 1 if index + 1 < len(played.history) else played.last
+        found.append([item for item in events if entry.first <= item.exchange <= last])
+    return found
+
+
+@dataclass
+class _Owner:
+    """The steps that the exchanges met which the rule was the first to match."""
+
+    steps: list[Step] = field(default_factory=list)
+    shared: bool = False
+
+
+def resolved_rules(rules: tuple[Rule, ...], key: Sequence[Key], exchanges: Iterable[ExchangeEvent]) -> tuple[Rule, ...]:
+    """Return rules that decide without chance as these did for the exchanges given, in order of arrival."""
+    plan = Plan(rules, tuple(key))
+    owners = [_Owner() for _ in rules]
+    for event in exchanges:
+        if event.operation == OTHER_ORIGIN:  # no rule is about what goes there
+            continue
+        about = {"operation": event.operation, "role": event.role, "method": event.method, "path": event.path}
+        decision = plan.decide(**about)  # type: ignore[arg-type]  # each is what it is called
+        first = next((i for i, rule in enumerate(rules) if not rule.on.connection and _is_about(rule, event)), None)
+        if first is None:
+            continue
+        owners[first].steps.append(_fixed(decision.step, plan.key_of(decision)) if decision is not None else ())
+        if decision is not None and decision.rule != first:
+            owners[decision.rule].shared = True
+    return _without_idle([_written(rule, owner) for rule, owner in zip(rules, owners, strict=True)])
+
+
+def _is_about(rule: Rule, event: ExchangeEvent) -> bool:
+    return matches(rule.on, event.operation, event.role, event.method, event.path)
+
+
+def _written(rule: Rule, owner: _Owner) -> Rule:
+    """Return a rule as a plan, if that is needed; without exchanges of its own it lets all pass."""
+    if rule.on.connection or not (rule.chance is not None or owner.shared or _is_drawn(rule)):
+        return rule
+    return Rule(on=rule.on, plan=tuple(owner.steps) or ((),))
+
+
+def _without_idle(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Leave out what can never decide: a rule about the same exchanges stands before it, and always decides."""
+    kept: list[Rule] = []
+    for rule in rules:
+        if rule.on.connection or all(rule.on != earlier.on for earlier in kept):
+            kept.append(rule)
+    return tuple(kept)
+
+
+# Faults whose settings are drawn
+
+
+def _is_drawn(rule: Rule) -> bool:
+    return any(_draws(fault) for step in rule.steps() for fault in step)
+
+
+def _draws(fault: Fault) -> bool:
+    settings = fault.settings
+    return isinstance(settings, Delay) and settings.time is None
+
+
+def _fixed(step: Step, key: Sequence[Key]) -> Step:
+    return tuple(_without_draw(fault, key) for fault in step)
+
+
+def _without_draw(fault: Fault, key: Sequence[Key]) -> Fault:
+    settings = fault.settings
+    if not isinstance(settings, Delay) or settings.time is not None:
+        return fault
+    seconds = max(_SHORTEST, settings.seconds(_Drawing(key)))  # type: ignore[arg-type]  # a delay asks for a draw alone
+    fixed = settings.model_copy(update={"time": seconds, "uniform": None, "lognormal": None})
+    return fault.model_copy(update={"settings": fixed, "alias": None})
+
+
+class _Drawing:
+    """The part of an exchange that a fault draws from."""
+
+    def __init__(self, key: Sequence[Key]) -> None:
+        self._key = key
+
+    def draw(self, *key: Key) -> float:
+        """Return a number in [0, 1) that depends on the key alone."""
+        return draw(*self._key, *key)
