@@ -26,9 +26,10 @@ class SharedCounter(Retry):
     async def run(
         self, call: Call, request: Request, attempt: Callable[[Request], Awaitable[Reply | Failure]]
     ) -> Reply | Failure:
-        """Make attempts; when they are over, count anew."""
+        """Make attempts; after a success, count anew."""
         outcome = await super().run(call, request, attempt)
-        self._used = 0
+        if isinstance(outcome, Reply):
+            self._used = 0
         return outcome
 
     def retries_left(self, call: Call) -> int:
