@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sadpath.drivers.messages import Outcome
+from sadpath.verify.judging import case_result, errors_of
 from sadpath.verify.played import Played
 from sadpath.verify.run import live_world
 from sadpath.verify.trace import Trace
@@ -198,6 +200,26 @@ def test_an_adapter_that_fails_is_never_the_clients_failure() -> None:
     assert found.played.ending == "driver_error"
     assert "SHOP_API_KEY" in found.played.why
     assert found.judgements == {}
+
+
+def test_a_client_that_hangs_without_a_fault_is_not_judged() -> None:
+    """Where the calls that fill the cache do not end, the case itself is never begun: the client is at fault."""
+
+    class HangsUnasked(Small):
+        async def send(self, method: str, path: str, tag: str) -> Outcome:
+            await self.clock.sleep(60)
+            return await super().send(method, path, tag)
+
+    promise: dict[str, Any] = {
+        "capabilities": ["cache_fallback"],
+        "policy": {"timeouts": {"connect": "50ms", "read": "50ms", "total": "100ms"}, "retry": {"max_retries": 0}},
+    }
+    found = judged(case(BUSY_ONCE, client(HangsUnasked, **promise), given={"cache": "fresh"}))
+
+    assert found.played.ending == "client_error"
+    assert "fill its cache" in found.played.why
+    assert case_result(found).verdict == "not_exercised"
+    assert [error.party for error in errors_of(found)] == ["client"]
 
 
 def test_an_unknown_payload_is_its_authors_error() -> None:

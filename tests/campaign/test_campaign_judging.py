@@ -191,6 +191,19 @@ def test_the_timeline_tells_the_story() -> None:
     assert 0.03 <= rows[1].wait < 0.3
 
 
+def test_changes_between_calls_are_rows_of_their_own() -> None:
+    """Where the rules change, the timeline says so."""
+    calls = [*READ, {"faults": [{"on": "*", "fault": {"status": 404}}]}, *READ, {"faults": []}, *READ]
+    (played,) = play(case({**BUSY_ONCE, "calls": calls, "heal": False}))
+    rows = [row.text for row in timeline_of(played) if row.kind != "call"]
+
+    assert rows == [
+        "GET /users/1", "GET /users/1",
+        "other faults from here on", "GET /users/1",
+        "no faults from here on", "GET /users/1",
+    ]  # fmt: skip
+
+
 def test_a_refresh_is_named_as_what_it_is() -> None:
     """Exchanges that belong to no call are shown by their role."""
     (played,) = play(case({"title": "x", "calls": READ, "given": {"access_token": "expired"}, "heal": False}))

@@ -10,11 +10,13 @@ import pytest
 
 from sadpath.core.errors import UsageError
 from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.server.runner import LiveServer
 from sadpath.verify.campaign import Campaign, Silent, fill_results
 from sadpath.verify.judging import case_result, client_result
-from sadpath.verify.played import Case
+from sadpath.verify.played import Case, Played
 from sadpath.verify.results import CaseResult, Results, exit_code
 from sadpath.verify.run import live_world
+from sadpath.verify.world import LiveWorld
 from tests.campaign.arranged import BUSY_ONCE, READ, SILENT, campaign, case, client, workspace
 from tests.campaign.small import Broken, Hangs, Hasty, LosesBase, Slow, Stubborn, moody
 
@@ -196,6 +198,34 @@ def test_parties_are_told_apart_in_the_errors() -> None:
     ]
     assert [item.verdict for item in results.cases] == ["driver_error", "not_exercised", "pass"]
     assert exit_code(results) == 2
+
+
+class Failing(LiveWorld):
+    """A world in which one case meets a mistake of ours."""
+
+    async def play(self, case: Case) -> Played:
+        """Fail for one case."""
+        if case.scenario_name == "t/unlucky":
+            raise ZeroDivisionError("oops")
+        return await super().play(case)
+
+
+def test_our_own_mistake_ends_one_case_only() -> None:
+    """A failure of the world is sadpath's own error; the other cases are judged."""
+    cases = [case(BUSY_ONCE, None, name, heal=False) for name in ("t/unlucky", "t/lucky")]
+    results = Results()
+
+    async def main() -> None:
+        async with Failing(lambda: LiveServer(workspace())) as world:
+            found = Campaign(world, cases)
+            await found.run()
+            fill_results(results, found, [item.client for item in cases], world)
+
+    asyncio.run(main())
+
+    assert [item.verdict for item in results.cases] == ["harness_error", "pass"]
+    assert [(error.party, error.message) for error in results.errors] == [("sadpath", "ZeroDivisionError: oops")]
+    assert exit_code(results) == 3
 
 
 def test_traffic_without_the_base_path_is_reported_once() -> None:

@@ -89,7 +89,7 @@ def test_a_client_that_holds_exits_with_zero(work: Path) -> None:
     _clean(done)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "small 1   profile published" in done.stdout
+    assert "small 1   contracts/clients/small.yaml   profile published" in done.stdout
     assert re.search(r"RETRY-01 +policy +holds +2", done.stdout)
     assert done.stdout.rstrip().endswith("Exit 0: every clause that was exercised holds, or fails as expected.")
     assert "2/2 cases" in done.stderr
@@ -280,6 +280,44 @@ def test_ctrl_c_keeps_what_is_known(work: Path) -> None:
     assert results.planned == 6
     assert 2 <= len(results.cases) < 6
     assert all(case.verdict == "pass" for case in results.cases)
+
+
+def test_a_second_ctrl_c_loses_nothing(work: Path) -> None:
+    """Pressed again while a stubborn client is being ended, it ends at once, and the report is still written."""
+    module = """
+import asyncio
+from tests.campaign.small import Small
+
+class Clings(Small):
+    async def send(self, method, path, tag):
+        if path.endswith("/2"):
+            while True:
+                try:
+                    await asyncio.sleep(600)
+                except asyncio.CancelledError:
+                    pass
+        return await super().send(method, path, tag)
+"""
+    _write(work, "contracts/clients/clinging_client.py", module)
+    _contract(work, "clinging", "Small", driver={"python": "clinging_client:Clings"})
+    _write(work, "scenarios/retry/other.yaml", BUSY.replace("id: 1", "id: 2"))
+    command = [*COMMAND, "clinging", "--root", str(work), "--report", str(work / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("2/3"):
+            break
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    results = Results.model_validate_json((work / "out" / "results.json").read_text())
+
+    assert process.returncode == 130
+    assert "Traceback" not in stdout + stderr
+    assert [case.scenario for case in results.cases] == ["retry/busy", "retry/busy-once"]
+    assert results.interrupted
 
 
 def test_a_client_that_cannot_be_stopped_does_not_keep_the_command(work: Path) -> None:

@@ -118,8 +118,7 @@ def _head(results: Results) -> RenderableType:
 
 def _client(client: ClientResult) -> Iterable[RenderableType | _Verbatim]:
     title = Text.assemble((client.name, "bold"), f" {client.version}" if client.version else "")
-    if client.profile:
-        title.append(f"   profile {client.profile}", "dim")
+    title.append("".join(f"   {part}" for part in (client.contract, f"profile {client.profile}") if part), "dim")
     yield Text()
     yield title
     yield Text()

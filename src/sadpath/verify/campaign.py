@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sadpath.core.errors import UsageError
 from sadpath.verify.clauses import Clause
 from sadpath.verify.judging import Judged, case_result, clauses_for, client_result, errors_of, judge_case
-from sadpath.verify.played import Case, Client
+from sadpath.verify.played import Case, Client, Played
 from sadpath.verify.results import CaseResult, ErrorEntry, Results
 from sadpath.verify.world import World
 
@@ -138,7 +138,11 @@ class Campaign:
             self._watcher.judged(case_result(self._judged[index]))
 
     async def _play(self, case: Case) -> Judged:
-        return judge_case(await self._world.play(case), self.clauses_of(case.client))
+        try:
+            played = await self._world.play(case)
+        except Exception as error:  # noqa: BLE001 - the world's own failure ends one case, never the campaign
+            played = Played(case, "harness_error", f"{type(error).__name__}: {error}")
+        return judge_case(played, self.clauses_of(case.client))
 
     async def _run_again(self) -> None:
         doubtful = [index for index, judged in sorted(self._judged.items()) if judged.depends_on_time]

@@ -13,6 +13,7 @@ from sadpath.drivers.base import Driver
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.load import is_factory_name, load_driver, load_factory
 from sadpath.drivers.messages import CAPABILITIES, AuthGrant, CallStep, DriverFault, Hello, Run, Unsupported
+from sadpath.scenario.yamlfile import shown_path
 from sadpath.verify.contract import Contract, DriverSpec, load_contract
 from sadpath.verify.played import Client
 from sadpath.workspace import Workspace
@@ -74,10 +75,11 @@ async def open_client(request: ClientRequest, seed: int = 0) -> Client:
     else:
         driver = load_driver(contract.driver, contract.folder)
     hello = await driver.hello()
+    source = _source_of(contract, request)
     if contract is None:
         known = tuple(name for name in hello.capabilities if name in CAPABILITIES)
         contract = Contract(client=hello.client.name, driver=DriverSpec(python=word), capabilities=known)
-    client = make_client(contract, driver, hello, profile=request.profile, command=request.command)
+    client = make_client(contract, driver, hello, profile=request.profile, command=request.command, source=source)
     await probe(client, seed)
     return client
 
@@ -97,7 +99,18 @@ def _contract_of(request: ClientRequest) -> Contract | None:
     return contract
 
 
-def make_client(contract: Contract, driver: Driver, hello: Hello, *, profile: str | None, command: str) -> Client:
+def _source_of(contract: Contract | None, request: ClientRequest) -> str:
+    """Return the contract's file as reports show it, or nothing where there is none."""
+    if contract is None:
+        return ""
+    if request.contract is not None:
+        return str(request.contract)
+    return shown_path(request.workspace.contract_path(str(request.word)), request.workspace.root)
+
+
+def make_client(
+    contract: Contract, driver: Driver, hello: Hello, *, profile: str | None, command: str, source: str = ""
+) -> Client:
     """Put contract, driver and hello together.
 
     Raises:
@@ -119,6 +132,7 @@ def make_client(contract: Contract, driver: Driver, hello: Hello, *, profile: st
         max_parallel=max(1, hello.max_parallel),
         profile=choose_profile(contract, profile),
         command=command,
+        source=source,
     )
 
 

@@ -110,7 +110,7 @@ def timeline_of(played: Played, *, marked: Iterable[int] = (), call: str | None 
     marks = set(marked)
     first = min([played.first, *marks])
     last = max([played.last, *marks])
-    rows = [*_exchange_rows(trace, first, last, marks), *_call_rows(trace, first, last, call)]
+    rows = [*_exchange_rows(trace, first, last, marks), *_call_rows(trace, first, last, call), *_change_rows(played)]
     rows.sort(key=lambda row: (row.t, row.kind == "call"))
     for row in rows:
         row.t = round(row.t - trace.began, 6)
@@ -157,6 +157,15 @@ def _call_rows(trace: Trace, first: int, last: int, marked: str | None) -> Itera
             text=_ending(call),
             marked=call.tag == marked,
         )
+
+
+def _change_rows(played: Played) -> Iterator[TimelineRow]:
+    """Yield what the harness changed between calls."""
+    for entry in played.history[1:]:
+        text = "other faults from here on" if entry.rules else "no faults from here on"
+        yield TimelineRow(t=entry.t, kind="change", text=text)
+    for t, seconds in played.moves:
+        yield TimelineRow(t=t, kind="change", text=f"the clock is moved on by {format_seconds(seconds)}")
 
 
 def _label(call: CallRecord) -> str:

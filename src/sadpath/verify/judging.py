@@ -24,7 +24,12 @@ from sadpath.verify.results import (
 
 __all__ = ["Judged", "case_result", "clauses_for", "client_result", "errors_of", "judge_case"]
 
-_PARTIES: dict[str, Party] = {"driver_error": "driver", "author_error": "author", "harness_error": "sadpath"}
+_PARTIES: dict[str, Party] = {
+    "client_error": "client",
+    "driver_error": "driver",
+    "author_error": "author",
+    "harness_error": "sadpath",
+}
 
 
 def clauses_for(contract: Contract) -> list[Clause]:
@@ -126,7 +131,7 @@ def _case_verdict(judged: Judged) -> tuple[Verdict, str | None]:
     match played.ending:
         case "unsupported" | "driver_error" | "harness_error":
             return played.ending, played.why
-        case "author_error":
+        case "author_error" | "client_error":
             return "not_exercised", played.why
         case _:
             pass
@@ -164,6 +169,7 @@ def client_result(client: Client, cases: Sequence[Judged], clauses: Sequence[Cla
     return ClientResult(
         name=client.name,
         version=client.version,
+        contract=client.source,
         profile=client.profile,
         clauses=found,
         totals=count(item.verdict for item in found),

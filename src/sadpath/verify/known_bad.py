@@ -214,7 +214,7 @@ class _Hunts:
 
     def fill(self, results: Results, *, everyone: bool) -> None:
         """Put what was found into the results; ``everyone`` says that all known-bad clients were to be tried."""
-        results.interrupted = self.interrupted
+        results.interrupted = self.interrupted or results.interrupted
         results.planned = len(self.hunts)
         results.noise_ms = round(self.job.world.noise * 1000, 3)
         for hunt in self.hunts:

@@ -37,19 +37,24 @@ def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None], *, lon
         KeyboardInterrupt: at the second Ctrl-C.
     """
     loop = asyncio.new_event_loop()
+    task = loop.create_task(main)
     try:
         asyncio.set_event_loop(loop)
         with _interrupts(loop, interrupt), watched(loop, runs_client, longest):
-            return loop.run_until_complete(main)
+            return loop.run_until_complete(task)
     finally:
         try:
-            _tidy(loop)
+            _tidy(loop, task)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
 
 
-def _tidy(loop: asyncio.AbstractEventLoop) -> None:
+def _tidy(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
+    """End what is left: first the main task, which has servers to stop in good order, then everything else."""
+    if not main.done():
+        main.cancel()
+        loop.run_until_complete(_briefly(asyncio.wait({main})))
     tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
     for task in tasks:
         task.cancel()

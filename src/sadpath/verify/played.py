@@ -14,8 +14,8 @@ from sadpath.verify.trace import Trace
 
 __all__ = ["Case", "Client", "Ending", "Played", "WorldName"]
 
-Ending = Literal["played", "unsupported", "driver_error", "author_error", "harness_error"]
-"""How a case ended: with a trace to judge, or why there is none."""
+Ending = Literal["played", "unsupported", "client_error", "driver_error", "author_error", "harness_error"]
+"""How a case ended: with a trace to judge, or by whose fault there is none."""
 
 WorldName = Literal["sim", "live"]
 
@@ -24,7 +24,8 @@ WorldName = Literal["sim", "live"]
 class Client:
     """A client under test: its driver, and its promise with the profile put over it.
 
-    ``command`` is what a command line names it by, for the command that runs a case again.
+    ``command`` is what a command line names it by, for the command that runs a case again; ``source`` is the contract's
+    file as reports show it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Client:
     max_parallel: int = 1
     profile: str = ""
     command: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Played:
 
     The case's own exchanges, those that its faults are for, have the numbers ``first`` to ``last``; warm-up comes
     before them, and what is asked once the faults have stopped comes behind. ``history`` begins with the scenario's own
-    rules; each ``faults:`` step of its calls that was reached adds an entry.
+    rules; each ``faults:`` step of its calls that was reached adds an entry. ``moves`` says when the clock was moved on
+    and by how many seconds.
     """
 
     case: Case
@@ -68,6 +71,7 @@ class Played:
     why: str = ""
     trace: Trace | None = None
     history: list[RulesInForce] = field(default_factory=list)
+    moves: list[tuple[float, float]] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
     duration: float = 0.0
     first: int = 1

@@ -106,7 +106,7 @@ class Playing:
             await self._recover()
         left = [*self.result.left_over, *(await self.end())]
         await self.place.quiet()
-        played = Played(self.case, trace=self._trace(), history=history, left_over=left)
+        played = Played(self.case, trace=self._trace(), history=history, moves=self.place.moves, left_over=left)
         played.first, played.last = first, last
         return played
 
@@ -150,6 +150,8 @@ class Playing:
             await self._warm_up_as_another(warm)
         else:
             await self._segment(Segment("warmup", [*warm]), usual)
+        if self._hung:
+            raise CaseOver("client_error", "the client hung in the unfaulted calls that fill its cache")
         if state in ("stale", "too_old", "corrupt", "unwritable") and "cache_control" in self._declared:
             self._cache = self._entries(warm, usual.email)
             self._begun = False
@@ -187,11 +189,13 @@ class Playing:
         for step in warm:
             outcome = outcomes.get(step.call)
             if outcome is None or outcome.outcome != "ok" or outcome.value is None:
-                raise CaseOver("driver_error", f"the unfaulted {step.op} that fills the cache did not end well")
+                continue
             entry = CacheEntry(op=step.op, args=step.args, data=outcome.value.data, user=user)
             age = self._age() * 1000 if state != "corrupt" else 0.0
             update = {"age_ms": age, "etag": etags.get(f"{step.call}/0"), "broken": state == "corrupt"}
             found.append(entry.model_copy(update=update))
+        if not found:
+            raise CaseOver("client_error", "none of the unfaulted calls that fill the cache ended well")
         return found
 
     def _granted(self, grant: AuthGrant) -> AuthGrant:

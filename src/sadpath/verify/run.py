@@ -45,7 +45,10 @@ class Job:
         results.profile = self.profile or ""
         results.started = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds")
         begun = clock.now()
-        run_loop(main, interrupt)
+        try:
+            run_loop(main, interrupt)
+        except KeyboardInterrupt:  # the second: it ends the work at once, but what is known is kept all the same
+            results.interrupted = True
         results.duration_s = round(clock.now() - begun, 3)
         return results
 
@@ -87,7 +90,11 @@ def verify(job: Job, requests: Sequence[ClientRequest]) -> Results:
         DriverError: where a driver cannot start.
     """
     stop = _Stop()
-    return job.run(_run(job, requests, stop), stop.now)
+    job.run(_run(job, requests, stop), stop.now)
+    if stop.campaign is not None:
+        stop.campaign.interrupted = stop.campaign.interrupted or job.results.interrupted
+        fill_results(job.results, stop.campaign, stop.clients, job.world)
+    return job.results
 
 
 class _Stop:
@@ -97,6 +104,7 @@ class _Stop:
         self.asked = False
         self.campaign: Campaign | None = None
         self.opening: asyncio.Task[None] | None = None
+        self.clients: list[Client] = []
 
     def now(self) -> None:
         self.asked = True
@@ -107,7 +115,7 @@ class _Stop:
 
 
 async def _run(job: Job, requests: Sequence[ClientRequest], stop: _Stop) -> None:
-    clients: list[Client] = []
+    clients = stop.clients
     stop.opening = asyncio.ensure_future(_open(requests, job.seed, clients))
     try:
         with suppress(asyncio.CancelledError):
@@ -117,10 +125,7 @@ async def _run(job: Job, requests: Sequence[ClientRequest], stop: _Stop) -> None
             return
         async with job.world:
             stop.campaign = Campaign(job.world, cases_of(job, clients), jobs=job.jobs, watcher=job.watcher)
-            try:
-                await stop.campaign.run()
-            finally:
-                fill_results(job.results, stop.campaign, clients, job.world)
+            await stop.campaign.run()
     finally:
         for client in clients:
             await client.driver.close()

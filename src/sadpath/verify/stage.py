@@ -33,10 +33,11 @@ _SECOND_USER = ("grace@example.com", "battery-staple")
 
 @dataclass(frozen=True)
 class RulesInForce:
-    """The rules that met exchanges from number ``first`` on."""
+    """The rules that met exchanges from number ``first`` on; ``t`` is when they were put in force."""
 
     first: int
     rules: tuple[Rule, ...]
+    t: float = 0.0
 
 
 @dataclass
@@ -47,6 +48,8 @@ class Stage:
     session: Session
     roles: Roles
     history: list[RulesInForce] = field(default_factory=list)
+    moves: list[tuple[float, float]] = field(default_factory=list)
+    """When the session's clock was moved, and by how many seconds."""
 
     @property
     def base_url(self) -> str:
@@ -98,6 +101,7 @@ class Stage:
     def advance(self, seconds: float) -> None:
         """Move the session's clock."""
         self.session.clock.advance(seconds)
+        self.moves.append((self.now(), seconds))
 
     @property
     def next_exchange(self) -> int:
@@ -106,7 +110,7 @@ class Stage:
         return seen[-1].exchange + 1 if seen else 1
 
     def _note(self, rules: tuple[Rule, ...]) -> None:
-        self.history.append(RulesInForce(self.next_exchange, rules))
+        self.history.append(RulesInForce(self.next_exchange, rules, self.now()))
 
     def second_user(self) -> AuthGrant | None:
         """Return the credentials of another user, None where the workspace does not say who that is."""
