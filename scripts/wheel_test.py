@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_ALIKES = ("mockserver-client", "fixtures", "scenarios")
 TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "jsonschema")
-CHECKOUT_ONLY = ("house", "backend")
-"""Test folders that speak about the checkout itself, or load the backend from it with development tools."""
+CHECKOUT_ONLY = ("house", "backend", "docs")
+"""Test folders that speak about the checkout and its documents, or need development tools (Schemathesis)."""
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> None:
