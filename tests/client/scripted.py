@@ -152,6 +152,16 @@ def wait(seconds: float, then: Step) -> Step:
     return step
 
 
+def after(event: asyncio.Event, then: Step) -> Step:
+    """Wait for an event, then go on with ``then``."""
+
+    async def step(seen: Seen) -> None:
+        await event.wait()
+        await then(seen)
+
+    return step
+
+
 def drip(body: Any, gap: float, pieces: int) -> Step:
     """Send a whole body in so many pieces, with a gap before each."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -173,7 +183,9 @@ class Server:
     routes: dict[str, list[Step]] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
     port: int = 0
+    listener: asyncio.Server | None = None
 
     def on(self, route: str, *steps: Step) -> Server:
         """Script a route: ``GET /users/1``, or ``*``."""
@@ -193,6 +205,16 @@ class Server:
         """Return the requests that came for a route."""
         return [seen for seen in self.seen if seen.route == route]
 
+    async def came(self, route: str, times: int = 1) -> None:
+        """Wait until so many requests have come for a route."""
+        async with asyncio.timeout(10), self.news:
+            await self.news.wait_for(lambda: self.count(route) >= times)
+
+    def stop_listening(self) -> None:
+        """Refuse further connections."""
+        if self.listener is not None:
+            self.listener.close()
+
     @property
     def open_connections(self) -> int:
         """How many connections the client has not closed yet."""
@@ -206,6 +228,8 @@ class Server:
         try:
             while seen := await _read(connection):
                 self.seen.append(seen)
+                async with self.news:
+                    self.news.notify_all()
                 await self._step(seen)(seen)
                 if not seen.keep:
                     break
@@ -252,12 +276,12 @@ async def serving(server: Server | None = None) -> AsyncIterator[Server]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
+    server.listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server.port = server.listener.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
-        listener.close()
+        server.stop_listening()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -130,11 +130,14 @@ class Lines:
 
 
 QUICK = Policy(
-    timeouts=Timeouts(connect=1.0, read=0.15, write=0.5, pool=0.5, total=5.0),
+    timeouts=Timeouts(connect=1.0, read=0.25, write=0.5, pool=0.5, total=5.0),
     retry=RetryPolicy(first_delay=0.01, max_delay=0.05, jitter="none"),
     auth=AuthPolicy(refresh_early=None),
 )
 """The reference policy with waits that suit a test."""
+
+PATIENT = replace(QUICK, timeouts=Timeouts(connect=5.0, read=5.0, write=5.0, pool=5.0, total=20.0))
+"""The same, for tests in which the server holds its answers back."""
 
 EARLY = replace(QUICK, auth=AuthPolicy(refresh_early=30.0))
 """The same, with tokens renewed early."""
@@ -151,6 +154,13 @@ async def shop(
         if signed_in:
             await client.restore(SESSION)
         yield client
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the client has no event for what a test looks at
+            await asyncio.sleep(0.001)
 
 
 def failure_of(result: Result[Any]) -> Failure:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
-from sadpath.client import MemoryTokens, Success
-from sadpath.client.policy import RetryPolicy
-from tests.client.scripted import Server, Step, close, cut, problem, reply, reset, serving, stall, wait
+from sadpath.client import MemoryTokens, Parts, Success, SystemClock
+from sadpath.client.calls import CallBook
+from sadpath.client.deadline import Deadline
+from sadpath.client.message import Call
+from tests.client.scripted import Server, Step, after, close, cut, problem, reply, reset, serving, stall, wait
 from tests.client.shopside import (
     INVALID_GRANT,
     LOGGED_IN,
-    QUICK,
+    PATIENT,
+    SESSION,
     USER,
     Gate,
     failure_of,
@@ -45,13 +47,34 @@ def test_late_401_replays_with_the_token_that_is_there() -> None:
         gate = Gate()
         gate.expire()
         server = guarded(gate)
-        server.on("GET /users/2", wait(0.1, reply(401)), gate.guards(reply(200, {**USER, "id": 2})))
-        async with serving(server), shop(server) as client:
+        late = asyncio.Event()
+        server.on("GET /users/2", after(late, reply(401)), gate.guards(reply(200, {**USER, "id": 2})))
+        async with serving(server), shop(server, policy=PATIENT) as client:
             slow = asyncio.create_task(client.users.get(2))
-            await asyncio.sleep(0.02)
+            await server.came("GET /users/2")
             success_of(await client.users.get(1))
+            late.set()
             success_of(await slow)
             assert server.count("POST /auth/refresh") == 1
+
+    asyncio.run(run())
+
+
+def test_second_401_after_a_late_one_is_final() -> None:
+    """A call that was replayed because its token was an old one is not replayed again, nor renews the session."""
+
+    async def run() -> None:
+        gate = Gate()
+        gate.expire()
+        late = asyncio.Event()
+        server = guarded(gate).on("GET /users/2", after(late, reply(401)), reply(503), reply(401), reply(200, USER))
+        async with serving(server), shop(server, policy=PATIENT) as client:
+            slow = asyncio.create_task(client.users.get(2))
+            await server.came("GET /users/2")
+            success_of(await client.users.get(1))
+            late.set()
+            failure = failure_of(await slow)
+            assert (failure.kind, failure.attempts, server.count("POST /auth/refresh")) == ("unauthorized", 3, 1)
 
     asyncio.run(run())
 
@@ -96,6 +119,8 @@ def test_replay_is_followed_by_retries_but_by_no_second_replay() -> None:
         (problem(401), "unauthorized", 401),
         (problem(403), "forbidden", 403),
         (problem(400), "unexpected_status", 400),
+        (reply(403, {"error": "invalid_grant"}), "forbidden", 403),
+        (reply(500, {"error": "invalid_grant"}), "server", 500),
         (cut(LOGGED_IN, 10), "truncated", 200),
     ],
 )
@@ -137,10 +162,14 @@ def test_failed_renewal_answers_for_every_call_under_way() -> None:
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        server = guarded(gate, refresh=problem(503)).on("GET /users/2", wait(0.1, reply(401)))
-        async with serving(server), shop(server) as client:
-            results = await asyncio.gather(*(client.users.get(number) for number in (1, 2, 3)))
-            assert [failure_of(result).status for result in results] == [503] * 3
+        late = asyncio.Event()
+        server = guarded(gate, refresh=problem(503)).on("GET /users/2", after(late, reply(401)))
+        async with serving(server), shop(server, policy=PATIENT) as client:
+            slow = asyncio.create_task(client.users.get(2))
+            await server.came("GET /users/2")
+            assert failure_of(await client.users.get(1)).status == 503
+            late.set()
+            assert failure_of(await slow).status == 503
             assert server.count("POST /auth/refresh") == 1
 
     asyncio.run(run())
@@ -192,14 +221,17 @@ def test_cancelling_the_call_that_began_a_renewal_does_not_end_it() -> None:
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        async with serving(guarded(gate, refresh=gate.renews(delay=0.1))) as server, shop(server) as client:
+        go = asyncio.Event()
+        server = guarded(gate, refresh=after(go, gate.renews()))
+        async with serving(server), shop(server, policy=PATIENT) as client:
             first = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("POST /auth/refresh")
             second = asyncio.create_task(client.users.get(2))
-            await asyncio.sleep(0.02)
+            await server.came("GET /users/2")
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
+            go.set()
             success_of(await second)
             assert (server.count("POST /auth/refresh"), client.logouts) == (1, 0)
             assert server.count("GET /users/1") == 1
@@ -213,13 +245,16 @@ def test_renewal_finishes_when_every_caller_is_gone() -> None:
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        async with serving(guarded(gate, refresh=gate.renews(delay=0.05))) as server, shop(server) as client:
+        go = asyncio.Event()
+        server = guarded(gate, refresh=after(go, gate.renews()))
+        async with serving(server), shop(server, policy=PATIENT) as client:
             task = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.03)
+            await server.came("POST /auth/refresh")
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert client.background_work == ["auth.refresh"]
+            go.set()
             await client.settle()
             success_of(await client.users.get(1))
             assert server.count("POST /auth/refresh") == 1
@@ -233,15 +268,25 @@ def test_waiting_calls_keep_their_own_deadlines() -> None:
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        limits = replace(QUICK.timeouts, read=1.0, total=0.2)
-        server = guarded(gate, refresh=gate.renews(delay=0.15))
-        server.on("GET /users/2", wait(0.1, gate.guards(reply(200, {**USER, "id": 2}))))
-        async with serving(server), shop(server, policy=replace(QUICK, timeouts=limits)) as client:
-            early = asyncio.create_task(client.users.get(2))
-            await asyncio.sleep(0.07)
-            late = asyncio.create_task(client.users.get(1))
+        go = asyncio.Event()
+
+        class Hurried(CallBook):
+            """Gives calls less time than the session's own."""
+
+            def open(self, operation: str, deadline: Deadline | None = None) -> Call:
+                """Begin a call."""
+                hurry = operation == "users.get" and not server.count("GET /users/1")
+                return super().open(operation, Deadline(SystemClock(), 0.2) if hurry else deadline)
+
+        server = guarded(gate, refresh=after(go, gate.renews()))
+        async with serving(server), shop(server, policy=PATIENT, parts=Parts(book=Hurried)) as client:
+            early = asyncio.create_task(client.users.get(1))
+            await server.came("POST /auth/refresh")
+            late = asyncio.create_task(client.users.get(2))
             assert failure_of(await early).kind == "timeout.total"
+            go.set()
             assert isinstance(await late, Success)
+            assert server.count("POST /auth/refresh") == 1
 
     asyncio.run(run())
 
@@ -253,11 +298,13 @@ def test_logout_during_a_renewal_drops_its_result() -> None:
         gate = Gate()
         gate.expire()
         store = MemoryTokens()
-        server = guarded(gate, refresh=gate.renews(delay=0.1)).on("POST /auth/logout", reply(204))
-        async with serving(server), shop(server, tokens=store) as client:
+        go = asyncio.Event()
+        server = guarded(gate, refresh=after(go, gate.renews())).on("POST /auth/logout", reply(204))
+        async with serving(server), shop(server, tokens=store, policy=PATIENT) as client:
             call = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("POST /auth/refresh")
             success_of(await client.logout())
+            go.set()
             assert failure_of(await call).kind == "unauthorized"
             await client.settle()
             assert (client.signed_in, client.logouts, store.saved) == (False, 0, None)
@@ -272,13 +319,35 @@ def test_late_invalid_grant_does_not_end_the_next_session() -> None:
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        server = guarded(gate, refresh=wait(0.1, INVALID_GRANT)).on("POST /auth/login", reply(200, LOGGED_IN))
-        async with serving(server), shop(server) as client:
+        go = asyncio.Event()
+        server = guarded(gate, refresh=after(go, INVALID_GRANT)).on("POST /auth/login", reply(200, LOGGED_IN))
+        async with serving(server), shop(server, policy=PATIENT) as client:
             call = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("POST /auth/refresh")
             success_of(await client.login("bob@example.com", "correct-horse"))
+            go.set()
             assert failure_of(await call).kind == "unauthorized"
             assert (client.signed_in, client.logouts) == (True, 0)
+
+    asyncio.run(run())
+
+
+def test_renewal_of_an_old_session_does_not_hold_up_the_next() -> None:
+    """A session that was put in place while the old one was being renewed has a renewal of its own."""
+
+    async def run() -> None:
+        gate = Gate()
+        gate.expire()
+        go = asyncio.Event()
+        server = guarded(gate).on("POST /auth/refresh", after(go, problem(503)), gate.renews())
+        async with serving(server), shop(server, policy=PATIENT) as client:
+            call = asyncio.create_task(client.users.get(1))
+            await server.came("POST /auth/refresh")
+            await client.restore(SESSION)
+            success_of(await client.users.get(2))
+            go.set()
+            assert failure_of(await call).status == 503
+            assert server.count("POST /auth/refresh") == 2
 
     asyncio.run(run())
 
@@ -287,12 +356,13 @@ def test_call_never_carries_the_next_users_token() -> None:
     """A call that began in one session is not retried with the token of the next."""
 
     async def run() -> None:
-        policy = replace(QUICK, retry=RetryPolicy(first_delay=0.1, jitter="none"))
-        server = Server().on("GET /users/1", reply(503)).on("POST /auth/login", reply(200, LOGGED_IN))
-        async with serving(server), shop(server, policy=policy) as client:
+        go = asyncio.Event()
+        server = Server().on("GET /users/1", after(go, reply(503))).on("POST /auth/login", reply(200, LOGGED_IN))
+        async with serving(server), shop(server, policy=PATIENT) as client:
             call = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("GET /users/1")
             success_of(await client.login("bob@example.com", "correct-horse"))
+            go.set()
             await call
             assert [seen.token for seen in server.of("GET /users/1")] == ["access-token-1", None, None]
 

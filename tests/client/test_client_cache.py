@@ -22,9 +22,10 @@ from sadpath.client import (
     Tokens,
 )
 from sadpath.client.policy import CachePolicy, Policy, RetryPolicy
-from tests.client.scripted import Server, Step, close, cut, problem, raw, reply, reset, serving, stall, wait
+from tests.client.scripted import Server, Step, after, close, cut, problem, raw, reply, reset, serving, stall, wait
 from tests.client.shopside import (
     INVALID_GRANT,
+    PATIENT,
     QUICK,
     USER,
     Gate,
@@ -147,13 +148,15 @@ def test_pool_timeout_is_not_hidden_by_the_cache() -> None:
     """Having used up one's own connections is no failure of the network."""
 
     async def run() -> None:
-        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, pool=0.02, read=1.0))
-        script = Server().on("GET /users/1", reply(200, USER)).on("GET /slow", wait(0.2, reply(200, {})))
+        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, pool=0.02, read=5.0))
+        go = asyncio.Event()
+        script = Server().on("GET /users/1", reply(200, USER)).on("GET /slow", after(go, reply(200, {})))
         async with serving(script) as server, shop(server, policy=policy) as client:
             success_of(await client.users.get(1))
             slow = [asyncio.create_task(client.http("GET", "/slow")) for _ in range(4)]
-            await asyncio.sleep(0.05)
+            await server.came("GET /slow", 4)
             assert failure_of(await client.users.get(1)).kind == "timeout.pool"
+            go.set()
             await asyncio.gather(*slow)
 
     asyncio.run(run())
@@ -167,7 +170,7 @@ def test_cancelled_read_is_not_answered_from_the_cache() -> None:
         async with serving(script) as server, shop(server) as client:
             success_of(await client.users.get(1))
             task = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("GET /users/1", 2)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -331,11 +334,13 @@ def test_answer_that_arrives_after_logout_is_not_stored() -> None:
 
     async def run() -> None:
         local = MemoryLocal()
-        server = Server().on("GET /users/1", wait(0.1, reply(200, USER))).on("POST /auth/logout", reply(204))
-        async with serving(server), shop(server, policy=ONCE, local=local) as client:
+        go = asyncio.Event()
+        server = Server().on("GET /users/1", after(go, reply(200, USER))).on("POST /auth/logout", reply(204))
+        async with serving(server), shop(server, policy=PATIENT, local=local) as client:
             read = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("GET /users/1")
             success_of(await client.logout())
+            go.set()
             success_of(await read)
             assert local.entries == {}
 

@@ -15,6 +15,7 @@ from tests.client.scripted import (
     Seen,
     Server,
     Step,
+    after,
     close,
     cut,
     head,
@@ -26,7 +27,7 @@ from tests.client.scripted import (
     stall,
     wait,
 )
-from tests.client.shopside import QUICK, USER, failure_of, shop, success_of
+from tests.client.shopside import PATIENT, QUICK, USER, failure_of, shop, success_of, until
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
 CHURN = replace(
@@ -147,9 +148,9 @@ def test_cancelling_again_while_it_cleans_up_changes_nothing(repeats: int) -> No
     async def run() -> None:
         policy = replace(CHURN, pool=PoolPolicy(size=1))
         async with serving(Server().on("*", stall)) as server, shop(server, policy=policy) as client:
-            for _ in range(20):
+            for turn in range(1, 21):
                 call = asyncio.create_task(client.users.get(1))
-                await asyncio.sleep(0.005)
+                await server.came("GET /users/1", turn)
                 for _ in range(repeats):
                     call.cancel()
                     await asyncio.sleep(0)
@@ -311,7 +312,7 @@ def test_given_up_connection_is_never_used_again() -> None:
 
     async def run() -> None:
         script = (
-            Server().on("GET /users/1", wait(0.25, reply(200, USER))).on("GET /users/2", reply(200, {**USER, "id": 2}))
+            Server().on("GET /users/1", wait(0.4, reply(200, USER))).on("GET /users/2", reply(200, {**USER, "id": 2}))
         )
         policy = replace(ONCE, pool=PoolPolicy(size=1))
         async with serving(script) as server, shop(server, policy=policy) as client:
@@ -327,17 +328,19 @@ def test_cancelled_call_closes_its_connection_and_leaves_the_others_alone() -> N
     """A cancelled call's connection is closed at once; the call beside it goes on."""
 
     async def run() -> None:
-        script = Server().on("GET /users/1", stall).on("GET /users/2", wait(0.1, reply(200, {**USER, "id": 2})))
-        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, read=2.0))
-        async with serving(script) as server, shop(server, policy=policy) as client:
+        go = asyncio.Event()
+        script = Server().on("GET /users/1", stall).on("GET /users/2", after(go, reply(200, {**USER, "id": 2})))
+        async with serving(script) as server, shop(server, policy=PATIENT) as client:
             gone = asyncio.create_task(client.users.get(1))
             kept = asyncio.create_task(client.users.get(2))
-            await asyncio.sleep(0.05)
+            await server.came("GET /users/1")
+            await server.came("GET /users/2")
             gone.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await gone
+            await until(lambda: server.of("GET /users/1")[0].connection.ended is not None)
+            go.set()
             success_of(await kept)
-            assert server.of("GET /users/1")[0].connection.ended is not None
             assert len(server.seen) == 2
 
     asyncio.run(run())
@@ -364,15 +367,47 @@ def test_closing_leaves_nothing_behind() -> None:
         script = Server().on("GET /users/1", stall).on("GET /users/2", reply(200, {**USER, "id": 2}))
         async with serving(script) as server:
             before = len(asyncio.all_tasks())
-            async with shop(server, policy=replace(ONCE, timeouts=Timeouts(read=5.0))) as client:
+            async with shop(server, policy=PATIENT) as client:
                 success_of(await client.users.get(2))
                 call = asyncio.create_task(client.users.get(1))
-                await asyncio.sleep(0.05)
+                await server.came("GET /users/1")
             assert failure_of(await call).kind == "closed"
             assert failure_of(await client.users.get(2)).kind == "bug"
-            await asyncio.sleep(0.05)
-            assert server.open_connections == 0
+            await until(lambda: server.open_connections == 0)
             assert len(asyncio.all_tasks()) <= before
+
+    asyncio.run(run())
+
+
+def test_closing_ends_calls_at_once() -> None:
+    """Neither a call under way nor one that waits for a connection goes on after close, or takes its time to end."""
+
+    async def run() -> None:
+        retry = replace(QUICK.retry, first_delay=3.0, max_delay=3.0)
+        policy = replace(PATIENT, pool=PoolPolicy(size=1), retry=retry)
+        async with serving(Server().on("*", stall)) as server:
+            async with shop(server, policy=policy) as client:
+                calls = [asyncio.create_task(client.http("GET", f"/{number}")) for number in range(2)]
+                await server.came("GET /0")
+            async with asyncio.timeout(2.0):
+                results = await asyncio.gather(*calls)
+            assert [failure_of(result).kind for result in results] == ["closed", "closed"]
+            assert len(server.seen) == 1
+
+    asyncio.run(run())
+
+
+def test_closing_ends_a_call_that_waits_to_try_again() -> None:
+    """A call that waits for its next attempt when the client is closed makes none, and says why."""
+
+    async def run() -> None:
+        policy = replace(QUICK, retry=replace(QUICK.retry, first_delay=0.1, max_delay=0.1))
+        async with serving(Server().on("*", reply(503))) as server:
+            async with shop(server, policy=policy) as client:
+                call = asyncio.create_task(client.users.get(1))
+                await until(lambda: client.stack.retry.budget.tokens < 10)
+            failure = failure_of(await call)
+            assert (failure.kind, failure.attempts, len(server.seen)) == ("closed", 1, 1)
 
     asyncio.run(run())
 

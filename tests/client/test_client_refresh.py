@@ -11,10 +11,11 @@ import pytest
 from sadpath.client import EntryKey, MemoryLocal, MovableClock, Success, SystemClock
 from sadpath.client.ledger import Ledger
 from sadpath.client.policy import RetryPolicy
-from tests.client.scripted import Seen, Server, Step, close, problem, reply, serving, stall, wait
-from tests.client.shopside import INVALID_GRANT, QUICK, SETTINGS, USER, failure_of, shop, success_of
+from tests.client.scripted import Seen, Server, Step, after, close, problem, reply, serving, stall, wait
+from tests.client.shopside import INVALID_GRANT, PATIENT, QUICK, SETTINGS, USER, failure_of, shop, success_of
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
+SLOW = replace(PATIENT, retry=ONCE.retry)
 KEY = EntryKey("ada@example.com", "users.get", '{"id":1}')
 PAGE = {"success": True, "data": [USER], "meta": {"current_page": 1, "last_page": 1, "per_page": 20, "total": 1}}
 
@@ -172,9 +173,8 @@ def test_logout_ends_background_refreshes() -> None:
         async with serving(server), shop(server, policy=policy) as client:
             success_of(await client.settings.get())
             success_of(await client.settings.get())
-            await asyncio.sleep(0.05)
+            await server.came("GET /settings", 2)
             success_of(await client.logout())
-            await client.settle()
             assert client.background_work == []
             assert client.stack.guard.busy == 0
 
@@ -187,11 +187,13 @@ def test_older_answer_does_not_overwrite_a_newer_one() -> None:
     async def run() -> None:
         local = MemoryLocal()
         newer = {**USER, "user_name": "Newer"}
-        script = Server().on("GET /users/1", wait(0.1, reply(200, USER)), reply(200, newer), problem(503))
-        async with serving(script) as server, shop(server, policy=ONCE, local=local) as client:
+        go = asyncio.Event()
+        script = Server().on("GET /users/1", after(go, reply(200, USER)), reply(200, newer), problem(503))
+        async with serving(script) as server, shop(server, policy=SLOW, local=local) as client:
             early = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.03)
+            await server.came("GET /users/1")
             late = success_of(await client.users.get(1))
+            go.set()
             assert success_of(await early).json == USER
             assert success_of(await client.users.get(1)).json == late.json == newer
 
@@ -202,11 +204,13 @@ def test_older_404_does_not_evict_a_newer_answer() -> None:
     """A 404 to an earlier question takes no answer away that was asked for later."""
 
     async def run() -> None:
-        script = Server().on("GET /users/1", wait(0.1, problem(404)), reply(200, USER), problem(503))
-        async with serving(script) as server, shop(server, policy=ONCE) as client:
+        go = asyncio.Event()
+        script = Server().on("GET /users/1", after(go, problem(404)), reply(200, USER), problem(503))
+        async with serving(script) as server, shop(server, policy=SLOW) as client:
             early = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.03)
+            await server.came("GET /users/1")
             success_of(await client.users.get(1))
+            go.set()
             failure_of(await early)
             assert success_of(await client.users.get(1)).stale
 
@@ -249,12 +253,15 @@ def test_read_that_began_before_an_update_is_not_stored() -> None:
 
     async def run() -> None:
         local = MemoryLocal()
-        script = Server().on("GET /users/1", wait(0.1, reply(200, USER))).on("PUT /users/1", reply(200, USER))
-        script.on("GET /users", wait(0.1, reply(200, PAGE)))
-        async with serving(script) as server, shop(server, policy=ONCE, local=local) as client:
+        go = asyncio.Event()
+        script = Server().on("GET /users/1", after(go, reply(200, USER))).on("PUT /users/1", reply(200, USER))
+        script.on("GET /users", after(go, reply(200, PAGE)))
+        async with serving(script) as server, shop(server, policy=SLOW, local=local) as client:
             reads = [asyncio.create_task(client.users.get(1)), asyncio.create_task(client.users.list())]
-            await asyncio.sleep(0.03)
+            await server.came("GET /users/1")
+            await server.came("GET /users")
             success_of(await client.users.update(1, {}))
+            go.set()
             for read in reads:
                 await read
             assert local.entries == {}

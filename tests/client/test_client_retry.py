@@ -16,7 +16,7 @@ from sadpath.client.policy import BudgetPolicy, RetryPolicy
 from sadpath.client.redaction import Redactor
 from sadpath.client.retry import Budget, Retry, backoff
 from tests.client.scripted import Server, Step, close, cut, problem, raw, reply, reset, serving, stall
-from tests.client.shopside import QUICK, SETTINGS, USER, FixedChance, Lines, failure_of, shop, success_of
+from tests.client.shopside import QUICK, SETTINGS, USER, FixedChance, Lines, failure_of, shop, success_of, until
 
 _CLOCK = SystemClock()
 _LOG = CallLog(Lines(), Redactor())
@@ -173,15 +173,15 @@ def test_discarded_answer_is_closed_before_the_wait() -> None:
     """While a call waits to try again it holds no connection: with a pool of one, another call gets through."""
 
     async def run() -> None:
-        policy = replace(with_retry(first_delay=0.3, max_delay=0.3), pool=replace(QUICK.pool, size=1))
+        policy = replace(with_retry(first_delay=3.0, max_delay=3.0), pool=replace(QUICK.pool, size=1))
         script = Server().on("GET /users/1", reply(503), reply(200, USER)).on("GET /settings", reply(200, SETTINGS))
         async with serving(script) as server, shop(server, policy=policy) as client:
             waiting = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.1)
+            await until(lambda: client.stack.retry.budget.tokens < 10)
             assert client.stack.guard.busy == 0
             success_of(await client.settings.get())
             assert not waiting.done()
-            success_of(await waiting)
+            waiting.cancel()
 
     asyncio.run(run())
 
@@ -212,6 +212,26 @@ def test_budget_stops_retries_but_no_first_attempt() -> None:
     asyncio.run(run())
 
 
+def test_successes_earn_retries() -> None:
+    """After the budget ran dry, enough successes buy the next retry."""
+
+    async def run() -> None:
+        policy = with_retry(budget=BudgetPolicy(tokens=1, cost=1, refill=0.5))
+        script = Server().on("GET /bad", reply(503)).on("GET /good", reply(200, {}))
+        async with serving(script) as server, shop(server, policy=policy) as client:
+
+            async def attempts() -> int:
+                return failure_of(await client.http("GET", "/bad")).attempts
+
+            assert [await attempts(), await attempts()] == [2, 1]
+            success_of(await client.http("GET", "/good"))
+            assert await attempts() == 1
+            success_of(await client.http("GET", "/good"))
+            assert await attempts() == 2
+
+    asyncio.run(run())
+
+
 def test_cancelled_wait_costs_nothing() -> None:
     """A retry that is cancelled while it waits gives its price back, ends at once, and sends nothing more."""
 
@@ -219,7 +239,7 @@ def test_cancelled_wait_costs_nothing() -> None:
         policy = with_retry(first_delay=3.0, max_delay=3.0)
         async with serving(Server().on("*", reply(503))) as server, shop(server, policy=policy) as client:
             task = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.1)
+            await until(lambda: client.stack.retry.budget.tokens < 10)
             assert client.stack.retry.budget.tokens == 9.0
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -316,6 +336,18 @@ def test_conflict_in_progress_is_repeated_with_the_same_key() -> None:
             assert isinstance(await client.users.create({}), Success)
             first, second = server.of("POST /users")
             assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+    asyncio.run(run())
+
+
+def test_conflict_in_progress_is_about_keys() -> None:
+    """A 409 "in progress" to a request without a key is an ordinary conflict."""
+
+    async def run() -> None:
+        running = reply(409, {"type": "/problems/idempotency-in-progress"})
+        async with serving(Server().on("PUT /users/1", running)) as server, shop(server) as client:
+            failure = failure_of(await client.users.update(1, {}))
+            assert (failure.kind, failure.attempts) == ("conflict", 1)
 
     asyncio.run(run())
 

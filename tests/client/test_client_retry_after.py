@@ -24,6 +24,7 @@ def with_retry(**values: Any) -> Any:
     return replace(QUICK, retry=replace(QUICK.retry, **values))
 
 
+@pytest.mark.slow
 def test_retry_after_in_seconds_is_waited_for() -> None:
     """With 503 and Retry-After no attempt comes earlier than told."""
 
@@ -37,6 +38,7 @@ def test_retry_after_in_seconds_is_waited_for() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_retry_after_as_a_date_counts_from_the_answers_own_date() -> None:
     """A date in Retry-After is compared with the answer's Date, not with the client's clock."""
 
@@ -62,6 +64,18 @@ def test_retry_after_beyond_the_cap_ends_the_call(value: str) -> None:
             assert server.count("GET /users/1") == 1
             assert failure.retry_after is not None
             assert failure.retry_after >= 61
+
+    asyncio.run(run())
+
+
+def test_cap_is_the_policys_own() -> None:
+    """A wait that the call has time for is too long all the same when it exceeds the cap."""
+
+    async def run() -> None:
+        script = Server().on("GET /users/1", reply(503, Retry_After="1"))
+        async with serving(script) as server, shop(server, policy=with_retry(retry_after_cap=0.9)) as client:
+            failure = failure_of(await client.users.get(1))
+            assert (failure.retry_after, failure.attempts) == (1.0, 1)
 
     asyncio.run(run())
 

@@ -11,10 +11,11 @@ import pytest
 
 from sadpath.client import Err, FileTokens, MemoryTokens, MovableClock, SavedSession, SystemClock, Tokens
 from sadpath.client.policy import AuthPolicy, Policy
-from tests.client.scripted import Server, Step, problem, reply, serving, stall
+from tests.client.scripted import Server, Step, after, problem, reply, serving, stall
 from tests.client.shopside import (
     EARLY,
     LOGGED_IN,
+    PATIENT,
     QUICK,
     SESSION,
     USER,
@@ -58,16 +59,33 @@ def test_early_and_late_renewals_share_one_flight() -> None:
         gate = Gate()
         gate.expire()
         clock = MovableClock(SystemClock())
-        server = guarded(gate, refresh=gate.renews(delay=0.1, expires_in=3600))
-        async with serving(server), shop(server, policy=EARLY, signed_in=False, clock=clock) as client:
+        go = asyncio.Event()
+        server = guarded(gate, refresh=after(go, gate.renews(expires_in=3600)))
+        policy = replace(PATIENT, auth=EARLY.auth)
+        async with serving(server), shop(server, policy=policy, signed_in=False, clock=clock) as client:
             await client.restore(ending_in(100)())
             late = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.03)
+            await server.came("POST /auth/refresh")
             clock.advance(80)
             early = asyncio.create_task(client.users.get(2))
+            await asyncio.sleep(0.01)
+            go.set()
             assert success_of(await late).attempts == 2
             assert success_of(await early).attempts == 1
             assert server.count("POST /auth/refresh") == 1
+
+    asyncio.run(run())
+
+
+def test_call_that_renewed_early_does_not_renew_again() -> None:
+    """A 401 to a token that the same call has just renewed is final."""
+
+    async def run() -> None:
+        server = guarded(Gate()).on("GET /users/1", reply(401))
+        async with serving(server), shop(server, policy=EARLY, signed_in=False) as client:
+            await client.restore(ending_in(10)())
+            failure = failure_of(await client.users.get(1))
+            assert (failure.kind, failure.attempts, server.count("POST /auth/refresh")) == ("unauthorized", 1, 1)
 
     asyncio.run(run())
 
@@ -256,6 +274,36 @@ def test_login_begins_a_session_and_logout_ends_it() -> None:
     asyncio.run(run())
 
 
+def test_logout_is_finished_when_nobody_waits_for_it() -> None:
+    """A logout that is cancelled while the store is slow has signed out, there and in the store."""
+
+    async def run() -> None:
+        clearing, go = asyncio.Event(), asyncio.Event()
+
+        class SlowTokens(MemoryTokens):
+            """A store that takes its time to forget."""
+
+            async def clear(self) -> None:
+                """Forget, when told to."""
+                clearing.set()
+                await go.wait()
+                await super().clear()
+
+        store = SlowTokens()
+        async with serving() as server, shop(server, tokens=store) as client:
+            task = asyncio.create_task(client.logout())
+            await clearing.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not client.signed_in
+            go.set()
+            await client.settle()
+            assert store.saved is None
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("answer", [reply(200, {}), reply(200, b"nope"), reply(200), reply(204), reply(200, [])])
 def test_malformed_login_leaves_the_session_alone(answer: Step) -> None:
     """A login whose answer has no usable token fails, and whoever was signed in still is."""
@@ -343,7 +391,7 @@ def test_closing_answers_calls_that_wait_for_a_renewal() -> None:
             client_context = shop(server, policy=Policy())
             client = await client_context.__aenter__()
             call = asyncio.create_task(client.users.get(1))
-            await asyncio.sleep(0.05)
+            await server.came("POST /auth/refresh")
             await client.close()
             result = await call
             assert isinstance(result, Err)

@@ -10,6 +10,7 @@ import pytest
 from sadpath.client import MemoryTokens, SavedSession
 from tests.client.scripted import Server, Step, head, problem, raw, reply, reset, serving, stall
 from tests.client.shopside import (
+    PATIENT,
     USER,
     Gate,
     failure_of,
@@ -52,6 +53,21 @@ def test_401_is_decided_by_its_status(refusal: Step) -> None:
         async with serving(server), shop(server) as client:
             success_of(await client.users.get(1))
             assert server.count("POST /auth/refresh") == 1
+
+    asyncio.run(run())
+
+
+def test_401_is_not_read_before_it_renews() -> None:
+    """A 401 whose body stalls renews the session at once, not after a read timeout."""
+
+    async def run() -> None:
+        gate = Gate()
+        gate.expire()
+        stalled = raw(head(401, {"Content-Length": "100"}), b"{", then=stall)
+        server = guarded(gate).on("GET /users/1", stalled, gate.guards(reply(200, USER)))
+        async with serving(server), shop(server, policy=PATIENT) as client:
+            async with asyncio.timeout(4.0):
+                success_of(await client.users.get(1))
 
     asyncio.run(run())
 

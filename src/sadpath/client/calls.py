@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .auth import Auth
 from .deadline import Deadline
-from .failures import Bug, Failure, Timeout
+from .failures import Bug, ConnectionFailure, Failure, Timeout
 from .mapping import FailureMap
 from .message import Call, Reply, Request
 from .ports import Clock
@@ -88,11 +88,18 @@ class Calls:
     async def attempt(self, call: Call, request: Request) -> Reply | Failure:
         """Make one attempt: with its redirects and its replay, and the status judged."""
         if self.closed:
-            return Bug(message="the client is closed", sent=False)
+            return self.on_closed(call)
         outcome = await self.redirects.run(call, request, self.auth.send)
         if isinstance(outcome, Failure) or self.is_success(outcome):
             return outcome
         return self.failures.of_reply(outcome)
+
+    def on_closed(self, call: Call) -> Failure:
+        """Return what a call ends with when the client is closed: a new one is a mistake of the caller."""
+        if call.attempts == 0:
+            return Bug(message="the client is closed", sent=False)
+        call.given_up = True
+        return ConnectionFailure("closed", message="the client was closed")
 
     def is_success(self, reply: Reply) -> bool:
         """Tell whether the status is a success."""

@@ -68,6 +68,7 @@ class Exchange:
         """
         return (
             failure.kind in ("closed", "reset")
+            and not call.given_up
             and not call.wire.fresh
             and call.wire.received == 0
             and call.repeats == 0
@@ -82,6 +83,7 @@ class Exchange:
         except PoolBusyError as error:
             return Timeout("pool", message=str(error), sent=False)
         except GivenUpError as error:
+            call.given_up = True
             return ConnectionFailure("closed", message=str(error))
 
     async def _exchange(self, call: Call, request: Request, wants_body: WantsBody) -> Reply | Failure:

@@ -175,7 +175,7 @@ class Call:
     ``number`` grows with each call of a client; ``epoch`` is the session that the call belongs to, which it never
     changes. ``attempts`` counts requests begun, ``retries`` those after a failed one, ``replays`` those after a 401,
     ``repeats`` those after a reused connection turned out to be dead. ``unanswered`` says that a write may have
-    happened without an answer.
+    happened without an answer, ``given_up`` that the client was closed meanwhile.
     """
 
     operation: str
@@ -188,6 +188,7 @@ class Call:
     refreshes: int = 0
     repeats: int = 0
     unanswered: bool = False
+    given_up: bool = False
     wire: Wire = field(default_factory=Wire)
     under_way: Request | None = None
 

@@ -106,8 +106,7 @@ class Retry:
 
     def should_retry(self, call: Call, request: Request, failure: Failure) -> bool:
         """Tell whether this failure may be gone the next time, and repeating does no harm."""
-        del call
-        if failure.of_refresh or not request.replayable or not self.may_repeat(request, failure):
+        if call.given_up or failure.of_refresh or not request.replayable or not self.may_repeat(request, failure):
             return False
         if isinstance(failure, StatusFailure):
             return self.may_pass(request, failure)
