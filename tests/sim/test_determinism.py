@@ -298,7 +298,7 @@ def test_user_sets_of_tasks_follow_creation() -> None:
 
     async def main(_: SimWorld) -> list[list[int]]:
         tasks = [asyncio.create_task(asyncio.sleep(1, n)) for n in range(40)]
-        mine = set(tasks[::-1])
+        mine = set(tasks)
         everything = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.sleep(2)
         return [[task.result() for task in some] for some in (mine, everything)]
