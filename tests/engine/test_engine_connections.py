@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -199,6 +200,100 @@ def test_100_continue_before_a_fatal_fault(fault: object, ending: str) -> None:
             received = await connection.receive()
             assert (received.data, received.ending) == (b"", ending)
             assert (await bench.ended()).bytes_sent == 0
+
+    run(scene)
+
+
+def test_curls_offer_of_http_2_is_declined_by_going_on() -> None:
+    """A client that offers h2c is answered in HTTP/1.1, faults included."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            bench.inject("pass", {"truncate": 20})
+            assert await bench.curl("/item", "--http2") == (0, BODY)
+            assert await bench.curl("/item", "--http2") == (18, BODY[:20])
+
+    run(scene)
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket", "something/1"])
+def test_an_offer_to_upgrade_costs_neither_body_nor_connection(upgrade: str) -> None:
+    """A request with an Upgrade is read whole, body included, and so is what comes behind it on the connection."""
+    offer = (f"Upgrade: {upgrade}", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQ")
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            connection = await bench.connect()
+            requests = [
+                get("/item", *offer),
+                post("/items", b"x" * 100_000, *offer),
+                get("/items", "Transfer-Encoding: chunked", *offer, method="POST") + b"3\r\nabc\r\n0\r\n\r\n",
+                get("/item"),
+            ]
+            for request in requests:
+                for start in range(0, len(request), 7 if len(request) < 1000 else 30_000):
+                    await connection.send(request[start : start + (7 if len(request) < 1000 else 30_000)])
+                assert (await connection.answer()).status in (200, 201)
+            await connection.send(get("/item", *offer) + post("/items", b"two", *offer) + get("/item"))
+            assert [(await connection.answer()).status for _ in range(3)] == [200, 201, 200]
+            assert bench.backend.bodies == [b"", b"x" * 100_000, b"abc", b"", b"", b"two", b""]
+            assert ("upgrade", upgrade) in bench.session.journal.exchanges[0].request_headers
+
+    run(scene)
+
+
+@pytest.mark.parametrize("step", ["pass", {"delay": "60ms"}, {"close": "head"}])
+def test_what_is_no_http_behind_a_request_does_not_spoil_its_answer(step: Any) -> None:
+    """Garbage behind a request ends the connection after the answer, never within it."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            bench.inject(step)
+            received = await bench.ask(get("/item") + b"\x00\x01 garbage\r\n\r\n" + get("/item"))
+            head = HEAD[:-2] + b"connection: close\r\n\r\n"
+            body = b"" if step == {"close": "head"} else BODY
+            assert (received.undated, received.ending) == (head + body, "fin")
+            assert len(bench.session.journal.exchanges) == 1
+
+    run(scene)
+
+
+def test_a_request_whose_body_breaks_is_answered_400() -> None:
+    """A broken chunk in a request gets uvicorn's 400; the backend never sees the request."""
+
+    async def scene() -> None:
+        async with Bench(logs=True) as bench:
+            bench.inject({"status": 503})
+            request = get("/items", "Transfer-Encoding: chunked", method="POST")
+            connection = await bench.connect()
+            await connection.send(request)
+            await bench.until(lambda: bool(bench.session.journal.exchanges))
+            await connection.send(b"zz\r\nabc\r\n")
+            received = await connection.receive()
+            assert (received.status, received.ending) == (400, "fin")
+            connection.close()
+            event = await bench.ended()
+            assert event.ended.how == "fin"
+            assert bench.backend.runs == []
+            assert event.fired == []
+
+    run(scene)
+
+
+@pytest.mark.parametrize("length", [None, b"4"])
+def test_a_backend_that_frames_by_itself(length: bytes | None) -> None:
+    """Transfer-Encoding is this server's business: a backend that sets it is framed as any other."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"transfer-encoding", b"chunked"), *([(b"content-length", length)] if length else [])]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"four"})
+
+    async def scene() -> None:
+        async with Bench(app=app, hooks=None, lifespan="off") as bench:
+            received = await bench.ask(get("/", "Connection: close"))
+            assert received.body == (b"four" if length else b"4\r\nfour\r\n0\r\n\r\n")
+            assert received.head.count(b"transfer-encoding") == (0 if length else 1)
 
     run(scene)
 

@@ -92,6 +92,56 @@ def test_an_advance_moves_the_journals_time() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize("step", ["close", {"limit_data": 20}, {"limit_data": 0}, {"delay": "60s"}])
+def test_the_status_is_one_that_was_sent(step: object) -> None:
+    """An answer whose head never left whole has no status in the journal, whatever the backend had answered."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            bench.inject(step)
+            connection = await bench.connect()
+            await connection.send(get("/item"))
+            await connection.receive(patience=0.1)
+            connection.close()
+            event = await bench.ended()
+            assert bench.backend.runs == ["GET /item"]
+            assert (event.status, event.response_headers, event.response_body) == (None, [], b"")
+
+    run(scene)
+
+
+def test_a_client_that_has_left_before_its_request_was_read() -> None:
+    """The journal tells the opening and the client's RST also where both came before the exchange was looked at."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            for _ in range(20):
+                connection = await bench.connect()
+                connection.sock.send(post("/items", b"{}"))
+                connection.reset()
+            await bench.until(lambda: len(bench.backend.runs) == 20)
+            await bench.ended(20)
+            await bench.until(lambda: not bench.session.wires)
+            for number in range(1, 21):
+                whats = [event.what for event in bench.connections() if event.connection == number]
+                assert whats[0] == "opened"
+                assert whats[-1] in ("rst", "fin")
+            assert {event.ended.by for event in bench.session.journal.exchanges} <= {"client", None}
+
+    run(scene)
+
+
+def test_large_bodies_are_kept_in_part() -> None:
+    """The journal keeps the first MiB of an answer's body, not more."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            assert len((await bench.ask(get("/big?3000000", "Connection: close"))).body) == 3_000_000
+            assert len((await bench.ended()).response_body) == 1024 * 1024
+
+    run(scene)
+
+
 def test_watchers_hear_of_each_exchange_once_it_has_ended() -> None:
     """A watcher is told of an exchange when its entry is complete, however it ended."""
 

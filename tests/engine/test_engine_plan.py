@@ -185,7 +185,7 @@ def test_the_sequence_is_the_same_in_every_process() -> None:
         ],
     }
     outputs = {
-        subprocess.run(  # noqa: S603 - this very interpreter, with a script of our own
+        subprocess.run(
             [sys.executable, "-c", _SCRIPT, json.dumps(scenario)],
             check=True,
             capture_output=True,

@@ -242,6 +242,8 @@ class _Handling:
         if exchange.answer is None:
             exchange.answer = await self._run_backend()
             self._note_tokens(exchange.answer)
+        if self.wire is not None and self.wire.released.is_set():
+            raise ExchangeOver  # nobody is left on whom a fault could act
         for fault in exchange.faults:
             await fault.on_response(exchange)
         await self._deliver(exchange)

@@ -136,6 +136,7 @@ class Asked:
             self._answer.status = message["status"]
             headers = message.get("headers", [])
             self._answer.headers = [(bytes(name).lower(), bytes(value)) for name, value in headers]
+            self._answer.set_header(b"transfer-encoding", None)  # a hop-by-hop header: the framing is this server's
         elif message["type"] == "http.response.body" and not self._complete:
             self._parts.append(bytes(message.get("body", b"")))
             if not message.get("more_body", False):

@@ -25,6 +25,10 @@ _PIECE = 64 * 1024
 """Bytes handed over at a time, so that a client's leaving is noticed within a large body."""
 
 
+_KEPT = 1024 * 1024
+"""Bytes of an answer's body that the journal keeps for the judge."""
+
+
 class ExchangeOver(Exception):
     """The exchange has ended before its answer did: by a fault, by the client, or with its session."""
 
@@ -144,9 +148,12 @@ class EngineExchange:
             fault.on_delivery(self, delivery)
         if delivery.limit is not None:
             send = self._limited(send, *delivery.limit)
-        self._note(answer)
         self.started = True
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        finally:
+            if self.wire is None or (self.event.bytes_sent and not self.wire.overrun):
+                self._note(answer)
         await self._send_body(send, self._content(), delivery)
 
     def _content(self) -> bytes:
@@ -157,7 +164,7 @@ class EngineExchange:
 
     def _note(self, answer: Answer) -> None:
         self.event.status = answer.status
-        self.event.response_body = answer.body
+        self.event.response_body = answer.body[:_KEPT]
         self.event.response_headers = self._redactor.headers(answer.headers)
 
     async def _send_body(self, send: Send, body: bytes, delivery: Delivery) -> None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Wire"]
 
-What = Literal["opened", "handshake", "fin", "rst"]
 How = Literal["fin", "rst"]
 
 _DRAIN_SECONDS = 1.0
@@ -70,7 +69,7 @@ class Wire:
         self.unread: Callable[[], bool] = _nothing_unread
         """Tells whether the request at hand has not been read to its end."""
         self._sessions: dict[Session, int] = {}
-        self._told: list[tuple[What, Party]] = []
+        self._told: list[tuple[How, Party]] = []
         self._linger: asyncio.TimerHandle | None = None
         self._held = 0
         self._backlog = bytearray()
@@ -97,6 +96,8 @@ class Wire:
         session.journal.add(ConnectionEvent(number, "opened", "client", opened))
         if self.secure:
             session.journal.add(ConnectionEvent(number, "handshake", "client", opened))
+        for what, by in self._told:  # a request may be read when its client has already left
+            session.journal.add(ConnectionEvent(number, what, by, session.clock.now()))
 
     def _tell(self, what: How, by: Party, fault: str | None = None) -> bool:
         """Write into the journals, once for each kind and side; return whether it was news."""
