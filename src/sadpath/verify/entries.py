@@ -71,10 +71,21 @@ class Entries:
             if replaced:
                 stored_at = former.t_ended if former.t_ended is not None else former.t_started
             held = found
+        if held == "yes" and self._disturbed(call):
+            return "maybe"
         limit = trace.policy.cache.max_stale
         if held == "yes" and limit is not None and call.t_started - stored_at >= limit - 1.0:
             return "no" if call.t_started - stored_at > limit + 1.0 else "maybe"
         return held
+
+    def _disturbed(self, call: CallRecord) -> bool:
+        """Tell whether something that may empty or change the entry was under way beside the call."""
+        end = call.t_ended if call.t_ended is not None else float("inf")
+        return any(
+            self.trace.roles.role(other.op) in ("login", "logout", "write", "create", "delete")
+            for other in self.trace.calls
+            if other.tag != call.tag and other.overlaps(call.t_started, end)
+        )
 
     def _before(self, call: CallRecord) -> Iterator[CallRecord]:
         """Yield the calls that ended, or may have had an effect, before a call began, in order."""

@@ -9,13 +9,16 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.sight import INVALID, Sight, json_of
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 
-__all__ = ["RENEWAL_READS", "Renewals", "rejected_token"]
+__all__ = ["BESIDE", "RENEWAL_READS", "Renewals", "rejected_token"]
 
 RENEWAL_READS = (*SIGHT_READS, "auth.refresh_early")
 """The policy values that ``Renewals`` takes into account."""
 
 _ASSUMED_EARLY = 300.0
 """Seconds before an access token's end at which a client that promises nothing may still renew it."""
+
+BESIDE = 0.05
+"""Seconds within which things at the client may have come in another order than at the server."""
 
 _GRANULARITY = 1.0
 """Lifetimes are whole seconds, and client and server need not round alike."""
@@ -47,14 +50,14 @@ class Renewals:
         return self.trace.sight(exchange)
 
     def succeeded(self, exchange: ExchangeEvent) -> bool:
-        """Tell whether the client surely has the tokens that a refresh was answered with."""
+        """Tell whether the client surely has the tokens that a login or refresh was answered with."""
         issued = exchange.issued_generation is not None and json_of(exchange.response_body) is not INVALID
         return issued and self.sight(exchange).success and not self._cancelled_meanwhile(exchange)
 
     def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
         end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")
         return any(
-            call.cancel_at is not None and exchange.t_arrived - 0.05 <= call.cancel_at <= end + 0.05
+            call.cancel_at is not None and exchange.t_arrived - BESIDE <= call.cancel_at <= end + BESIDE
             for call in self.trace.case_calls()
         )
 
@@ -67,8 +70,10 @@ class Renewals:
         return answer if isinstance(answer, dict) else {}
 
     def outcome_unclear(self, exchange: ExchangeEvent) -> bool:
-        """Tell whether it is open whether the client has the new tokens."""
-        return exchange.issued_generation is not None and not self.succeeded(exchange)
+        """Tell whether it is open whether the client has the tokens that a login or refresh was answered with."""
+        if exchange.issued_generation is None or self.succeeded(exchange):
+            return False
+        return not self.sight(exchange).clear or self._cancelled_meanwhile(exchange)
 
     def same_token(self, one: ExchangeEvent, other: ExchangeEvent) -> bool:
         """Tell whether two refreshes presented the same refresh token."""
@@ -81,8 +86,7 @@ class Renewals:
         return [
             item
             for item in self.trace.exchanges
-            if item.issued_generation is not None and item.t_last_byte is not None and item.t_last_byte < t
-            if item.role == "login" or self.succeeded(item)
+            if item.t_last_byte is not None and item.t_last_byte < t and self.succeeded(item)
         ]
 
     def generation_at(self, t: float) -> int | None:
@@ -90,12 +94,30 @@ class Renewals:
         issued = [self.trace.granted_generation, *(item.issued_generation for item in self.issuers_before(t))]
         return max((number for number in issued if number is not None), default=None)
 
+    def _refresh_generations(self, access: int) -> tuple[int | None, ...]:
+        """Return the generations that the refresh token beside an access token may have."""
+        issuer = next((item for item in self.trace.exchanges if item.issued_generation == access), None)
+        if issuer is None:  # granted before the case: perhaps with an older refresh token, which was used up
+            return (None, *range(1, access + 1))
+        return (access,) if issuer.role == "login" or self.rotated(issuer) else (issuer.refresh_generation,)
+
+    def session_changed_around(self, refresh: ExchangeEvent) -> bool:
+        """Tell whether a login or logout was under way beside a refresh, so that its answer may concern no session."""
+        end = refresh.t_ended if refresh.t_ended is not None else float("inf")
+        return any(
+            self.trace.roles.role(call.op) in ("login", "logout")
+            and call.overlaps(refresh.t_arrived - BESIDE, end + BESIDE)
+            for call in self.trace.calls
+        )
+
     def had_reason(self, refresh: ExchangeEvent) -> bool:
         """Tell whether the access token in force had been refused, was missing, or was near its end."""
         trace, t = self.trace, refresh.t_arrived
         current = self.generation_at(t)
-        if current is None or any(self.outcome_unclear(item) for item in self.refreshes if item.t_arrived < t):
+        if current is None or any(self.outcome_unclear(item) for item in trace.exchanges if item.t_arrived < t):
             return True
+        if refresh.refresh_generation not in self._refresh_generations(current):
+            return True  # of a session that a login has replaced meanwhile: another clause's business, if any's
         for item in self.rejected:
             if item.t_first_byte is not None and item.t_first_byte <= t and item.token_generation in (current, None):
                 return True

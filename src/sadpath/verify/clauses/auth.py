@@ -11,7 +11,7 @@ from sadpath.scenario.model import Advance
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.contract import Policy
 from sadpath.verify.entries import undecodable
-from sadpath.verify.renewals import RENEWAL_READS, Renewals, rejected_token
+from sadpath.verify.renewals import BESIDE, RENEWAL_READS, Renewals, rejected_token
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 from sadpath.verify.wording import count, ended_as, exchanges, joined, seconds
 
@@ -103,18 +103,31 @@ def _what_could_help(
     renewals: Renewals, unit: Unit, own: ExchangeEvent, after: tuple[ExchangeEvent, ...]
 ) -> str | None:
     """Return how a refused call could have succeeded, in words; None where the client had nothing left to try."""
-    token = own.token_generation
+    token, call = own.token_generation, unit.call
     if token is None:
         return None
+    end = call.t_ended if call.t_ended is not None else float("inf")
     newer = [item for item in renewals.refreshes if (item.issued_generation or 0) > token]
+    newer = [item for item in newer if item.t_first_byte is not None and item.t_first_byte <= end]
+    replaced = any(item.t_last_byte is not None and item.t_last_byte < (own.t_first_byte or 0.0) for item in newer)
+    if not replaced and _has_had_its_refresh(renewals, call, own):
+        return None
     if newer and after:
         return f"{exchanges(newer)} renewed the session and {exchanges(after)} went well"
     if newer:
         return f"{exchanges(newer)} renewed the session, and the call was never sent again"
+    return "the client never tried to renew its session"
+
+
+def _has_had_its_refresh(renewals: Renewals, call: CallRecord, own: ExchangeEvent) -> bool:
+    """Tell whether the call may have used up its refreshes before it was sent, because its token was near its end."""
     allowed = renewals.trace.policy.auth.refreshes_per_call
-    during = [item for item in renewals.refreshes if unit.call.overlaps(item.t_arrived, item.t_arrived)]
-    # A refresh before the call was sent, because the token was near its end, is one of those that it may have.
-    return None if allowed is not None and len(during) >= allowed else "the client never tried to renew its session"
+    early = [
+        item
+        for item in renewals.refreshes
+        if item.t_arrived <= own.t_arrived and call.overlaps(item.t_arrived, (item.t_ended or item.t_arrived) + BESIDE)
+    ]
+    return allowed is not None and len(early) >= allowed
 
 
 def _had_time(trace: Trace, call: CallRecord) -> bool:
@@ -275,6 +288,8 @@ def _keeps_or_ends_the_session(trace: Trace) -> Iterator[Finding]:
     transient = [item for item in made if renewals.transient(item)]
     if any(not renewals.succeeded(item) and item not in ended and item not in transient for item in made):
         return  # what else may have failed could have been a reason to log out, or not
+    if any(renewals.session_changed_around(item) for item in (*ended, *transient)):
+        return
     if ended:
         yield from _logged_out_once(trace, ended)
     elif transient:

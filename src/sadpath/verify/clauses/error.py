@@ -265,6 +265,10 @@ ERROR_03 = Clause(
 # ERROR-05
 
 
+_PROMISE_JSON = frozenset({"login", "read", "list", "page", "write", "create"})
+"""Roles whose success has a body. A deletion or a logout has none to read, and a raw request promises no shape."""
+
+
 def _lies(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
     for unit in trace.units():
         for sight in _lies_of(trace, unit):
@@ -272,8 +276,8 @@ def _lies(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
 
 
 def _lies_of(trace: Trace, unit: Unit) -> list[Sight]:
-    """Return the 2xx answers of a request that are not the JSON its operation promises; a raw request promises none."""
-    if unit.call.op == "http" or unit.call.op not in trace.roles.operations:
+    """Return the 2xx answers of a request that are not the JSON which its operation promises."""
+    if trace.roles.role(unit.call.op) not in _PROMISE_JSON:
         return []
     seen = (trace.sight(item, unit.call) for item in unit.exchanges)
     return [sight for sight in seen if sight.success and undecodable(sight.exchange)]
