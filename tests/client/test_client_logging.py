@@ -68,6 +68,21 @@ def test_whole_session_leaves_no_token_in_the_log() -> None:
     asyncio.run(run())
 
 
+def test_password_that_the_server_repeats_is_not_shown() -> None:
+    """A password that comes back in an error's text is taken out of message and log."""
+
+    async def run() -> None:
+        lines = Lines()
+        echo = reply(400, {"message": "correct-horse-battery is no good"})
+        server = Server().on("POST /auth/login", echo)
+        async with serving(server), shop(server, signed_in=False, log=lines) as client:
+            failure = failure_of(await client.login("ada@example.com", "correct-horse-battery"))
+            assert failure.message == f"{HIDDEN} is no good"
+            assert "battery" not in lines.text
+
+    asyncio.run(run())
+
+
 def test_old_tokens_stay_secret() -> None:
     """Tokens that were replaced long ago are still taken out."""
 

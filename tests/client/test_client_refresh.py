@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sadpath.client import EntryKey, MemoryLocal, MovableClock, Success, SystemClock
+from sadpath.client import EntryKey, MemoryLocal, MovableClock, SavedSession, Success, SystemClock, Tokens
 from sadpath.client.ledger import Ledger
 from sadpath.client.policy import RetryPolicy
 from tests.client.scripted import Seen, Server, Step, after, close, problem, reply, serving, stall, wait
-from tests.client.shopside import INVALID_GRANT, PATIENT, QUICK, SETTINGS, USER, failure_of, shop, success_of
+from tests.client.shopside import INVALID_GRANT, PATIENT, QUICK, SESSION, SETTINGS, USER, failure_of, shop, success_of
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
 SLOW = replace(PATIENT, retry=ONCE.retry)
@@ -54,6 +54,24 @@ def test_304_without_an_entry_is_one_plain_fetch() -> None:
         async with serving(script) as server, shop(server, policy=ONCE) as client:
             assert success_of(await client.users.get(1)).attempts == 2
             assert all("if-none-match" not in seen.headers for seen in server.seen)
+            assert [seen.headers.get("cache-control") for seen in server.seen] == [None, "no-cache"]
+
+    asyncio.run(run())
+
+
+def test_304_that_says_little_keeps_what_was_said() -> None:
+    """A 304 without an entity tag or directives leaves those of the entry in force."""
+
+    async def run() -> None:
+        clock = MovableClock(SystemClock())
+        strict = {"ETag": '"1"', "Cache_Control": "must-revalidate, max-age=60"}
+        script = Server().on("GET /users/1", reply(200, USER, **strict), reply(304), reply(304), problem(503))
+        async with serving(script) as server, shop(server, policy=ONCE, clock=clock) as client:
+            for _ in range(3):
+                success_of(await client.users.get(1))
+            assert [seen.headers.get("if-none-match") for seen in server.seen] == [None, '"1"', '"1"']
+            clock.advance(90)
+            assert failure_of(await client.users.get(1)).status == 503
 
     asyncio.run(run())
 
@@ -337,6 +355,29 @@ def test_coming_back_online_refreshes_each_key_once() -> None:
             client.hint(offline=False)
             await client.settle()
             assert sorted(seen.target for seen in server.seen[before:]) == ["/users/1", "/users/2"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("ending", ["logout", "another user", "never offline"])
+def test_coming_back_online_refreshes_only_what_it_should(ending: str) -> None:
+    """Nothing is fetched for a user who has left, nor what was served stale while the device was online."""
+
+    async def run() -> None:
+        server = Server().on("GET /users/1", reply(200, USER), problem(503)).on("POST /auth/logout", reply(204))
+        async with serving(server), shop(server, policy=ONCE) as client:
+            success_of(await client.users.get(1))
+            client.hint(offline=ending != "never offline")
+            assert success_of(await client.users.get(1)).stale
+            if ending == "logout":
+                await client.logout()
+                await client.restore(SESSION)
+            elif ending == "another user":
+                await client.restore(SavedSession("bob@example.com", Tokens("token-of-bob")))
+            client.hint(offline=True)
+            client.hint(offline=False)
+            await client.settle()
+            assert server.count("GET /users/1") == 2
 
     asyncio.run(run())
 
