@@ -72,7 +72,7 @@ def test_a_lock_without_comparison_refreshes_needlessly() -> None:
     second.meets(200, token=3).ok()
 
     assert story.verdict("AUTH-01") == "fail"
-    assert "access token number 2" in story.sentences("AUTH-01")[0]
+    assert "renewed the tokens that exchange 3 had just brought" in story.sentences("AUTH-01")[0]
 
 
 def test_each_generation_may_be_refreshed_once() -> None:
@@ -129,13 +129,43 @@ def test_a_token_known_to_be_over_is_renewed_early(token: str) -> None:
 
 
 def test_an_early_refresh_near_the_end_is_no_breach() -> None:
-    """AUTH-01 holds where a token is renewed shortly before its hour is over, and fails long before."""
-    for t, verdict in ((3580.0, "pass"), (1800.0, "fail")):
-        story = Story(t=t)
+    """AUTH-01 holds where new tokens are renewed shortly before their hour is over, and fails long before."""
+    for later, verdict in ((3580.0, "pass"), (1800.0, "fail")):
+        story = Story(scenario={"given": {"access_token": "expired"}})
         call = story.call()
         story.refresh()
         call.meets(200, token=2).ok()
+        story.t += later
+        call = story.call(token=3)
+        story.refresh(presents=2, issues=3)
+        call.meets(200).ok()
         assert story.verdict("AUTH-01") == verdict
+
+
+def test_the_first_refresh_may_have_any_cause() -> None:
+    """AUTH-01 does not judge why tokens are renewed that no refresh had brought: a client may do so when it starts."""
+    story = Story()
+    call = story.call()
+    story.refresh()
+    call.meets(200, token=2).ok()
+
+    assert story.verdict("AUTH-01") == "pass"
+
+
+def test_a_login_beside_a_refresh_leaves_things_open() -> None:
+    """AUTH-01 does not blame an old session's refresh that crosses with a login, nor trust a login that was cut."""
+    crossing = Story(scenario={"given": {"access_token": "expired"}})
+    crossing.call("auth.login", {}, token=None).meets(200, issued=2, body=b'{"access_token": "a2"}').ok()
+    call = crossing.call()
+    crossing.refresh(presents=1, issues=3)
+    call.meets(200, token=2).ok()
+    cut = Story(scenario={"given": {"access_token": "none"}})
+    cut.call("auth.login", {}, token=None).breaks_off(issued=2).fails("truncated")
+    call = cut.call()
+    cut.refresh(presents=1, issues=3)
+    call.meets(200, token=3).ok()
+
+    assert (crossing.verdict("AUTH-01"), cut.verdict("AUTH-01")) == ("pass", "pass")
 
 
 def test_a_call_left_behind() -> None:
@@ -377,6 +407,16 @@ def test_what_the_account_covers_beyond_the_case() -> None:
     story.refresh(400)
     healing.fails("unauthorized", 401)
     story.call("auth.login", {}, phase="heal", token=None).meets(200, issued=3).ok()
+
+    assert story.verdict("AUTH-07") == "pass"
+
+
+def test_a_login_beside_a_refused_refresh_is_left_alone() -> None:
+    """AUTH-07 does not ask for a logout where a login had replaced the session while its refresh was refused."""
+    story = Story(result=Result(logouts=0, signed_in=True))
+    login = story.call("auth.login", {}, token=None)
+    story.refresh(400)
+    login.meets(200, issued=2, body=b'{"access_token": "a2"}').ok()
 
     assert story.verdict("AUTH-07") == "pass"
 

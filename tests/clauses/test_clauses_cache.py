@@ -97,6 +97,18 @@ def test_what_empties_the_cache_or_may() -> None:
         assert story.verdict("CACHE-01") in ("pass", "not_exercised")
 
 
+def test_a_logout_beside_the_read_may_have_emptied_it() -> None:
+    """CACHE-01 asks for no fallback where the user signed out, or changed things, while the read was under way."""
+    for op, args in (("auth.logout", {}), ("users.update", {"id": 1})):
+        story = _filled()
+        call = story.call().meets(503)
+        started = story.t
+        story.call(op, args).meets(200).ok()
+        story.t = started
+        call.waits(0.3).meets(503).waits(0.3).meets(503).fails("server", 503)
+        assert story.verdict("CACHE-01") == "pass"
+
+
 def test_a_304_renews_the_entry() -> None:
     """CACHE-01 counts an entry's age from the last time that the server confirmed it."""
     for confirmed, verdict in ((True, "fail"), (False, "not_exercised")):

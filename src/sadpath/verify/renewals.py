@@ -94,6 +94,12 @@ class Renewals:
         issued = [self.trace.granted_generation, *(item.issued_generation for item in self.issuers_before(t))]
         return max((number for number in issued if number is not None), default=None)
 
+    def brought_by_refresh(self, t: float) -> ExchangeEvent | None:
+        """Return the refresh that brought the access token held at ``t``; None if it came in another way."""
+        current = self.generation_at(t)
+        brought = (item for item in self.refreshes if item.issued_generation == current)
+        return None if current is None else next(brought, None)
+
     def _refresh_generations(self, access: int) -> tuple[int | None, ...]:
         """Return the generations that the refresh token beside an access token may have."""
         issuer = next((item for item in self.trace.exchanges if item.issued_generation == access), None)

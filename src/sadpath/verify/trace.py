@@ -228,10 +228,13 @@ class Trace:
             if item.role == "refresh" and self.began - self.margin <= item.t_arrived < end
         )
 
-    def units(self, phase: str = "case") -> tuple[Unit, ...]:
-        """Return the requests of all calls of a phase that reached the server, as likely as attribution allows."""
-        calls = [call for call in self.calls if call.phase == phase]
-        return tuple(unit for call in calls for unit in units_of(call, self.exchanges_of(call)))
+    def units(self) -> tuple[Unit, ...]:
+        """Return the requests of the case's calls that reached the server, as likely as attribution allows."""
+        return self._units
+
+    @cached_property
+    def _units(self) -> tuple[Unit, ...]:
+        return tuple(unit for call in self.case_calls() for unit in units_of(call, self.exchanges_of(call)))
 
     def find(self, check: Callable[[Unit], Iterable[T]]) -> list[T]:
         """Return what a check finds in the requests of the case's calls.
@@ -260,9 +263,14 @@ class Trace:
 
     def reused(self, exchange: ExchangeEvent) -> bool:
         """Tell whether the exchange came over a connection that had carried another before."""
-        return exchange.connection > 0 and any(
-            other.connection == exchange.connection and other.exchange < exchange.exchange for other in self.exchanges
-        )
+        return exchange.connection > 0 and self._first_on.get(exchange.connection) != exchange.exchange
+
+    @cached_property
+    def _first_on(self) -> dict[int, int]:
+        first: dict[int, int] = {}
+        for exchange in self.exchanges:
+            first.setdefault(exchange.connection, exchange.exchange)
+        return first
 
     def steps(self, unit: Unit) -> list[Step]:
         """Return how a request went on from attempt to attempt."""

@@ -55,12 +55,13 @@ def _needless(renewals: Renewals, refresh: ExchangeEvent, earlier: tuple[Exchang
                 (former, refresh),
             )
             return
-    if not renewals.had_reason(refresh):
-        current = renewals.generation_at(refresh.t_arrived)
+    brought = renewals.brought_by_refresh(refresh.t_arrived)
+    if brought is not None and not renewals.had_reason(refresh):
         yield found(
-            f"exchange {refresh.exchange} renewed access token number {current}, which had neither been refused nor "
-            "was near its end",
-            (*earlier[-1:], refresh),
+            f"exchange {refresh.exchange} renewed the tokens that exchange {brought.exchange} had just "
+            "brought, though the "
+            "access token among them had neither been refused nor was near its end",
+            (brought, refresh),
         )
 
 
