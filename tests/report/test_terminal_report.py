@@ -138,6 +138,17 @@ def test_only_the_first_finding_is_shown_in_full() -> None:
     assert text.count("What happened:") == 1
 
 
+def test_of_several_findings_the_plainest_is_shown() -> None:
+    """The one with the shortest story stands for the clause; the others are named by their cases, each once."""
+    long, short = _finding("retry/long@shop"), _finding("retry/short@shop", "it came too early")
+    long.timeline = long.timeline * 3
+    text = render(_results(_clause("RETRY-07", "fail", findings=[long, long, short])))
+
+    assert "of retry/short:" in text
+    assert "It came too early." in text
+    assert "2 more findings of this clause: retry/long\n" in text
+
+
 def test_columns_without_content_are_left_out() -> None:
     """A timeline without faults has no column for them."""
     finding = _finding()
