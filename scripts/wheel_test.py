@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_ALIKES = ("mockserver-client", "fixtures", "scenarios")
-TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "jsonschema")
+TOOLS = ("aiohttp", "httpx2", "jsonschema", "pytest", "pytest-timeout", "pytest-xdist", "requests", "trustme")
 CHECKOUT_ONLY = ("house", "backend", "docs")
 """Test folders that speak about the checkout and its documents, or need development tools (Schemathesis)."""
 

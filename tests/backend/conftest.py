@@ -169,7 +169,7 @@ def serving() -> Serving:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         log = folder / "server.log"
         with log.open("w") as sink:
-            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=sink)  # noqa: S603 - our own script
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=sink)
         try:
             while not (found := re.search(r"Uvicorn running on (\S+)", log.read_text())):
                 assert process.poll() is None, log.read_text()

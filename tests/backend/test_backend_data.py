@@ -35,7 +35,7 @@ def _transcript(root: Path, hash_seed: str) -> list[str]:
     script = root / "tests" / "backend" / "transcript.py"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     command = [sys.executable, str(script), str(root / "mockserver")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603 - our own script
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.splitlines()
 
 

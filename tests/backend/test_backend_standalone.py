@@ -91,7 +91,7 @@ def test_request_in_flight_over_sockets(serving: Serving, root: Path, tmp_path: 
 def test_wrong_data_ends_the_start(root: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     """A data set that is not there ends the start with status 2 and one line, not with a traceback."""
     command = [*_commands(root)[0], *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - our own script
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
 
     assert done.returncode == 2
     assert message in done.stderr

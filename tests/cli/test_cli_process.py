@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-m", "sadpath.cli"]
 
 def process(*command: str | Path, stdout: Any = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         [str(part) for part in command], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )
 

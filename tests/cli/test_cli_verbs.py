@@ -1,6 +1,6 @@
 """The small verbs: init, list, show, lint, schema."""
 
-# ruff: noqa: E501 - whole messages read best in one line
+
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ def test_init_refuses_a_file_and_the_reference_workspace_itself(tmp_path: Path) 
 def test_init_works_in_the_current_folder(tmp_path: Path) -> None:
     """Without an argument the copy goes where one is."""
     command = [sys.executable, "-m", "sadpath.cli", "init"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert (tmp_path / "mockserver" / "app.py").is_file()
     assert "cd " not in done.stdout

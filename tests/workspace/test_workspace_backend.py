@@ -1,6 +1,6 @@
 """Loading the backend of a workspace."""
 
-# ruff: noqa: E501 - tables of whole messages read best a row a line
+
 
 from __future__ import annotations
 

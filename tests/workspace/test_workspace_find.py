@@ -31,7 +31,7 @@ def where(cwd: Path, *arguments: str) -> str:
         "print(find_workspace(*map(Path, sys.argv[1:])).root)"
     )
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -78,7 +78,7 @@ def test_a_package_without_its_workspace_says_where_it_looked(tmp_path: Path) ->
         "from sadpath.workspace import find_workspace\n"
         "try: find_workspace()\nexcept Exception as e: print(type(e).__name__, e)"
     )
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
         env={"PYTHONPATH": str(tmp_path / "lib"), "PYTHONDONTWRITEBYTECODE": "1"},
