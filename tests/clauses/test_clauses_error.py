@@ -104,6 +104,18 @@ def test_a_failed_refresh_gives_its_own_kind() -> None:
         assert story.verdict("ERROR-02") == verdict, (status, kind)
 
 
+def test_a_refresh_that_has_just_failed_answers_for_later_calls_too() -> None:
+    """ERROR-02 accepts the failure of a refresh that was over, by the server's clock, just before the call began."""
+    for later, verdict in ((0.03, "pass"), (0.3, "fail")):
+        story = Story()
+        first = story.call().meets(401)
+        story.refresh(503)
+        first.fails("server", 503)
+        story.t += later
+        story.call(args={"id": 2}).meets(401).fails("server", 503)
+        assert story.verdict("ERROR-02") == verdict
+
+
 def test_any_attempts_failure_may_be_the_reported_one() -> None:
     """ERROR-02 accepts each attempt's failure: which of them is reported is another clause's business."""
     for kind, status, verdict in (("server", 503, "pass"), ("reset", None, "pass"), ("server", 502, "fail")):

@@ -160,11 +160,17 @@ class Renewals:
         )
 
     def failed_during(self, start: float, end: float) -> list[ExchangeEvent]:
-        """Return the refreshes that may have failed and were under way at some time between ``start`` and ``end``."""
+        """Return the refreshes that may have failed and were under way at some time between ``start`` and ``end``.
+
+        The client may have heard of a failure, and handed it on to calls that had just begun, a little later than the
+        server was done with it.
+        """
         return [
             item
             for item in self.refreshes
-            if item.t_arrived <= end and (item.t_ended is None or item.t_ended >= start) and not self.succeeded(item)
+            if item.t_arrived <= end + BESIDE
+            and (item.t_ended is None or item.t_ended >= start - BESIDE)
+            and not self.succeeded(item)
         ]
 
     def failed_for(self, unit: Unit) -> list[ExchangeEvent]:

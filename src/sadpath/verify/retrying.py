@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.renewals import Renewals
 from sadpath.verify.sight import INVALID, Sight, json_of, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
@@ -170,8 +171,7 @@ class Retries:
     def _session_lost(self, call: CallRecord) -> bool:
         """Tell whether a refresh that failed, or a logout, may have ended the call in between."""
         trace, end = self.trace, call.t_ended if call.t_ended is not None else float("inf")
-        lost = [item for item in trace.refreshes() if not trace.sight(item).success and item.t_arrived <= end]
-        if any((item.t_ended or float("inf")) >= call.t_started for item in lost):
+        if Renewals(trace).failed_during(call.t_started, end):
             return True
         return any(
             trace.roles.role(other.op) == "logout" and other.overlaps(call.t_started, end)

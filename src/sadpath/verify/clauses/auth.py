@@ -108,8 +108,9 @@ def _what_could_help(
     if token is None:
         return None
     end = call.t_ended if call.t_ended is not None else float("inf")
-    newer = [item for item in renewals.refreshes if (item.issued_generation or 0) > token]
-    newer = [item for item in newer if item.t_first_byte is not None and item.t_first_byte <= end]
+    later = [item for item in renewals.refreshes if (item.issued_generation or 0) > token]
+    newer = [item for item in later if item.t_first_byte is not None and item.t_first_byte <= end]
+    under_way = [item for item in later if item.t_arrived <= end + BESIDE]
     replaced = any(item.t_last_byte is not None and item.t_last_byte < (own.t_first_byte or 0.0) for item in newer)
     if not replaced and _has_had_its_refresh(renewals, call, own):
         return None
@@ -117,6 +118,8 @@ def _what_could_help(
         return f"{exchanges(newer)} renewed the session and {exchanges(after)} went well"
     if newer:
         return f"{exchanges(newer)} renewed the session, and the call was never sent again"
+    if under_way:
+        return f"{exchanges(under_way)} was about to renew the session, and the call did not wait for it"
     return "the client never tried to renew its session"
 
 
