@@ -39,9 +39,7 @@ def main() -> None:
         venv.create(place / "venv", with_pip=True, symlinks=True)
         python = place / "venv" / "bin" / "python"
         run(python, "-m", "pip", "install", "-q", wheel, *LOOK_ALIKES, *TOOLS)
-        shutil.copytree(
-            ROOT / "tests", place / "tests", ignore=lambda folder, names: _left_out(Path(folder), names)
-        )
+        shutil.copytree(ROOT / "tests", place / "tests", ignore=lambda folder, names: _left_out(Path(folder), names))
         shutil.copy(ROOT / "pyproject.toml", place / "pyproject.toml")
         run(place / "venv" / "bin" / "sadpath", "verify", cwd=place)
         run(python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider",

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped] # its stubs are a package of their own
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -106,7 +106,15 @@ def test_the_backend_answers_any_host(ask: Callable[..., None]) -> None:
     ask(test)
 
 
-FOREIGN = ["https://evil.example", "null", "http://localhost.evil.example", "file://", "localhost", "http://[::1", "ftp://localhost"]
+FOREIGN = [
+    "https://evil.example",
+    "null",
+    "http://localhost.evil.example",
+    "file://",
+    "localhost",
+    "http://[::1",
+    "ftp://localhost",
+]
 
 
 @pytest.mark.parametrize("origin", FOREIGN)

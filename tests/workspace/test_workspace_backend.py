@@ -1,7 +1,5 @@
 """Loading the backend of a workspace."""
 
-
-
 from __future__ import annotations
 
 import asyncio
