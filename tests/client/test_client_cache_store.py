@@ -138,6 +138,22 @@ def test_cache_survives_a_restart(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_cache_can_be_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite cache without a file serves like one with a file, and leaves none behind."""
+    monkeypatch.chdir(tmp_path)
+
+    async def run() -> None:
+        local = SqliteLocal(":memory:")
+        script = Server().on("GET /users/1", reply(200, USER), problem(503))
+        async with serving(script) as server, shop(server, policy=ONCE, local=local) as client:
+            success_of(await client.users.get(1))
+            assert success_of(await client.users.get(1)).stale
+        await local.close()
+
+    asyncio.run(run())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_strategies_are_by_operation() -> None:
     """An operation without a strategy is not cached; one can be switched off."""
 

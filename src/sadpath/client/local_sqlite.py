@@ -37,7 +37,7 @@ _WHERE_KEY = "WHERE user = ? AND operation = ? AND arguments = ?"
 
 
 class SqliteLocal:
-    """A cache in a file. Every method may raise ``sqlite3.Error`` or ``OSError``.
+    """A cache in a file, or for the path ``:memory:`` in none. Methods may raise ``sqlite3.Error`` or ``OSError``.
 
     The work is handed to the event loop's executor, so that a loop which runs that inline stays in control of it.
     """
@@ -92,7 +92,8 @@ class SqliteLocal:
             return work(self._database)
 
     def _open(self) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        if str(self._path) != ":memory:":
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         database = sqlite3.connect(self._path, timeout=_PATIENCE, check_same_thread=False)
         try:
             with database:

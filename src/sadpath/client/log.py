@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .failures import Failure
 from .message import Reply, Request
-from .ports import Logger
+from .ports import Logger, SilentLogger
 from .redaction import Redactor
 
 __all__ = ["CallLog"]
@@ -19,8 +19,12 @@ class CallLog:
 
     def note(self, text: str) -> None:
         """Write a line."""
+        if isinstance(self._logger, SilentLogger):
+            return
         clean = self._redactor.clean(text)
-        self._logger.write("".join(char if char.isprintable() else " " for char in clean))
+        if not clean.isprintable():
+            clean = "".join(char if char.isprintable() else " " for char in clean)
+        self._logger.write(clean)
 
     def sending(self, operation: str, request: Request, attempt: int) -> None:
         """Write that a request leaves."""

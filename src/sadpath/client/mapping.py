@@ -187,7 +187,9 @@ class FailureMap:
 
     def sentence(self, text: str) -> str:
         """Make a foreign text fit for a message: no secret, no control character, not endless."""
-        text = "".join(char if char.isprintable() else " " for char in self._clean(text))
+        text = self._clean(text)
+        if not text.isprintable():
+            text = "".join(char if char.isprintable() else " " for char in text)
         return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 
