@@ -87,7 +87,7 @@ EXHIBITS: dict[str, list[Story]] = {
     "refreshes-its-refresh": [
         met("unauthorized", on="auth.refresh", given={"access_token": "revoked"}),
     ],
-    "refreshes-on-403": [met({"status": 403})],
+    "refreshes-on-403": [met({"status": 403}, GET, {"users.get": {"id": 2}})],
     "replays-without-end": [met("unauthorized")],
     "retries-any-method": [
         then({"status": {"code": 503, "committed": True}}, "pass", calls=(POST,), on={"path": "/orders"})
