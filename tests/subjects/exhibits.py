@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["EXHIBITS"]
+__all__ = ["EXHIBITS", "GET", "met"]
 
 Story = dict[str, Any]
 

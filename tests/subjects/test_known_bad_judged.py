@@ -19,7 +19,7 @@ from sadpath.verify.judging import Judged
 from sadpath.verify.played import Case
 from sadpath.verify.simworld import Simulator
 from sadpath.workspace import find_workspace
-from tests.subjects.exhibits import EXHIBITS
+from tests.subjects.exhibits import EXHIBITS, GET, met
 
 BAD = {bad.name: bad for bad in all_known_bad()}
 
@@ -70,6 +70,20 @@ def test_a_known_bad_client_is_caught(name: str) -> None:
         caught.update(worse.failing())
 
     assert built(bad) <= caught
+
+
+def test_a_wait_that_is_too_long_shows_where_time_is_exact() -> None:
+    """In the simulated world RETRY-05 also catches waits that are longer than promised; the client does not name it.
+
+    On real sockets such a wait may be the machine's, so there the clause says nothing of it.
+    """
+    story = met({"status": 503}, GET, {"users.get": {"id": 2}})
+    name = "doubles-the-first-wait"
+    good, worse = judged("reference", create, story), judged(name, BAD[name].create, story)
+
+    assert "RETRY-05" in good.exercised()
+    assert good.failing() == []
+    assert worse.failing() == ["RETRY-05"]
 
 
 def test_the_judge_sees_the_same_each_time() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sadpath.client import Entry, EntryKey, SqliteLocal
 from sadpath.client.json_text import canonical, dump
-from sadpath.client.local_sqlite import _SCHEMA  # the tables of a file, for a database that has none
 from sadpath.drivers.messages import CacheEntry
 
 __all__ = ["LIST_DEFAULTS", "EmbeddedLocal", "entries", "fill"]
@@ -32,12 +31,6 @@ class EmbeddedLocal(SqliteLocal):
             database.execute("PRAGMA query_only = ON")
 
         await self._do(forbid)
-
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(":memory:", check_same_thread=False)
-        with database:
-            database.execute(_SCHEMA)
-        return database
 
 
 async def fill(local: EmbeddedLocal, given: Iterable[CacheEntry], *, user: str | None, now: float) -> None:
