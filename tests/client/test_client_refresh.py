@@ -12,7 +12,19 @@ from sadpath.client import EntryKey, MemoryLocal, MovableClock, SavedSession, Su
 from sadpath.client.ledger import Ledger
 from sadpath.client.policy import RetryPolicy
 from tests.client.scripted import Seen, Server, Step, after, close, problem, reply, serving, stall, wait
-from tests.client.shopside import INVALID_GRANT, PATIENT, QUICK, SESSION, SETTINGS, USER, failure_of, shop, success_of
+from tests.client.shopside import (
+    INVALID_GRANT,
+    LOGGED_IN,
+    PATIENT,
+    QUICK,
+    SESSION,
+    SETTINGS,
+    USER,
+    failure_of,
+    shop,
+    success_of,
+    until,
+)
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
 SLOW = replace(PATIENT, retry=ONCE.retry)
@@ -182,17 +194,24 @@ def test_background_refresh_can_learn_that_the_session_is_over() -> None:
     asyncio.run(run())
 
 
-def test_logout_ends_background_refreshes() -> None:
-    """After logout no refresh goes on for the user who left."""
+@pytest.mark.parametrize("leaving", ["logout", "login", "restore"])
+def test_leaving_a_session_ends_its_background_refreshes(leaving: str) -> None:
+    """When a session is left, by logout, login or restoring another, no refresh goes on for it."""
 
     async def run() -> None:
         server = Server().on("GET /settings", reply(200, SETTINGS), stall).on("POST /auth/logout", reply(204))
-        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, read=5.0))
+        server.on("POST /auth/login", reply(200, LOGGED_IN))
+        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, read=30.0))
         async with serving(server), shop(server, policy=policy) as client:
             success_of(await client.settings.get())
             success_of(await client.settings.get())
             await server.came("GET /settings", 2)
-            success_of(await client.logout())
+            if leaving == "restore":
+                await client.restore(None)
+                await asyncio.sleep(0)
+            else:
+                success_of(await (client.logout() if leaving == "logout" else client.login("bob", "correct-horse")))
+            await until(lambda: client.stack.guard.busy == 0)
             assert client.background_work == []
             assert client.stack.guard.busy == 0
 

@@ -10,7 +10,7 @@ from .calls import CallBook
 from .domain import SignedIn
 from .failures import Failure
 from .operations import AUTH_LOGIN, AUTH_LOGOUT
-from .ports import Clock
+from .ports import Clock, SavedSession
 from .redaction import Redactor
 from .remote import Remote
 from .result import Err, Result, Success
@@ -55,16 +55,26 @@ class Account:
             tokens = read_tokens(outcome.json, self.clock)
         except ValueError as error:
             return Err(self.remote.undecodable(call, outcome.status, error))
+        self.leave()
         await self.session.begin(email, tokens)
         return Success(SignedIn(email), status=outcome.status, attempts=call.attempts)
+
+    async def restore(self, saved: SavedSession | None) -> None:
+        """Go on with this session, or with none, as if it had been in the store from the start."""
+        self.leave()
+        await self.session.restore(saved)
+
+    def leave(self) -> None:
+        """End what goes on in the background for the session that is being left."""
+        if self.session.user is not None:
+            self.background.stop(self.session.user)
 
     async def logout(self, *, headers: Mapping[str, str] | None = None) -> Result[None]:
         """Sign out: here at once, whatever comes of telling the server, and whether or not the caller waits for it."""
         await self.session.load()
         call = self.book.open(AUTH_LOGOUT.name)
-        token, user = self.session.access_for(call.epoch), self.session.user_of(call.epoch)
-        if user is not None:
-            self.background.stop(user)
+        token = self.session.access_for(call.epoch)
+        self.leave()
         ending = self.tasks.start(self.session.end(call.epoch, by_itself=False), AUTH_LOGOUT.name)
         await asyncio.shield(ending)
         # The session is over, so the token goes out by hand, and a 401 has nothing to renew.

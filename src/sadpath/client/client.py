@@ -105,7 +105,7 @@ class ShopClient:
 
     async def restore(self, session: SavedSession | None) -> None:
         """Go on with this session, or with none, as if it had been stored. It is no logout, and nothing is sent."""
-        await self.stack.session.restore(session)
+        await self.stack.account.restore(session)
 
     # Anything else
 
