@@ -21,60 +21,87 @@ if TYPE_CHECKING:
     from sadpath.workspace import Workspace
 
 
+EXAMPLES = 300
+"""How many cases are drawn for each client unless the user says otherwise."""
+
+PUBLISHED = "published"
+"""The profile of simulated worlds: waiting costs nothing there."""
+
+
 class World(StrEnum):
     """Where cases run."""
 
+    sim = "sim"
     live = "live"
 
 
+Clients = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[CLIENT]...", show_default=False, help="A contract's name or package:factory. Default: reference."
+    ),
+]
+ContractOption = Annotated[
+    Path | None,
+    typer.Option("--contract", metavar="FILE", show_default=False, help="The contract, if not found by name."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every client that has a contract.")]
+KnownBadOption = Annotated[
+    bool, typer.Option("--known-bad", help="Clients with one planted defect each: does every clause catch its own?")
+]
+ScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", metavar="GLOB", show_default=False, help="Which scenarios, as retry/*. Default: all."),
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
+]
+WorldOption = Annotated[
+    World,
+    typer.Option("--world", help="Where cases run: sim, on virtual time and a network in memory; live, on real ones."),
+]
+ExamplesOption = Annotated[
+    int, typer.Option("--examples", min=0, metavar="N", help="Cases that are drawn besides, for each client, in sim.")
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        show_default=False,
+        help="The contract's profile. Default: published in sim; in live quick, if it has one.",
+    ),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        show_default=False,
+        help="In sim, processes (default: as many as CPUs); in live, cases at a time (default: 8).",
+    ),
+]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", show_default=False, help="Write results.json there.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print the results.")]
+
+
 def verify(
-    clients: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[CLIENT]...",
-            show_default=False,
-            help="A contract's name or package:factory. Default: reference.",
-        ),
-    ] = None,
+    clients: Clients = None,
     *,
-    contract: Annotated[
-        Path | None,
-        typer.Option("--contract", metavar="FILE", show_default=False, help="The contract, if not found by name."),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every client that has a contract.")] = False,
-    known_bad: Annotated[
-        bool, typer.Option("--known-bad", help="Clients with one planted defect each: does every clause catch its own?")
-    ] = False,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scenario", metavar="GLOB", show_default=False, help="Which scenarios, as retry/*. Default: all."
-        ),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
-    ] = 0,
-    world: Annotated[
-        World, typer.Option("--world", help="Where cases run: on real sockets, in real time.")
-    ] = World.live,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile",
-            metavar="NAME",
-            show_default=False,
-            help="The contract's profile. Default: quick, if it has one.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, metavar="N", show_default=False, help="Cases at a time. Default: 8."),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="DIR", show_default=False, help="Write results.json there."),
-    ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to print the results.")] = Format.text,
+    contract: ContractOption = None,
+    every: AllOption = False,
+    known_bad: KnownBadOption = False,
+    scenario: ScenarioOption = None,
+    seed: SeedOption = 0,
+    world: WorldOption = World.sim,
+    examples: ExamplesOption = EXAMPLES,
+    profile: ProfileOption = None,
+    jobs: JobsOption = None,
+    report: ReportOption = None,
+    form: FormatOption = Format.text,
     root: RootOption = None,
 ) -> None:
     """Put clients to the test, case by case, and judge them by their contracts.
@@ -83,24 +110,29 @@ def verify(
     proved; 130 interrupted, with a report of what was known.
     """
     from sadpath.report.progress import progress_for  # noqa: PLC0415 - brings Rich
-    from sadpath.verify.known_bad import verify_known_bad  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - brings the judge
     from sadpath.verify.results import prepare_folder  # noqa: PLC0415 - brings Pydantic
-    from sadpath.verify.run import Job, choose_scenarios, make_world  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.run import Job, choose_scenarios, live_world  # noqa: PLC0415 - brings the judge
     from sadpath.verify.run import verify as run  # noqa: PLC0415 - as above
+    from sadpath.verify.stored import FOLDER  # noqa: PLC0415 - as above
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
-    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds text
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as above
+    _look_here()
     if report is not None:
         prepare_folder(report)
     workspace = find_workspace(root)
+    if world is World.sim:
+        profile = profile or PUBLISHED
     job = Job(
         workspace,
         choose_scenarios(workspace, scenario or []),
-        make_world(world.value, workspace, seed),
+        live_world(workspace, seed) if world is World.live else None,
         seed=seed,
         jobs=jobs,
         profile=profile,
+        examples=examples,
+        store=FOLDER,
+        root=root,
         command=shlex.join(["sadpath", *sys.argv[1:]]),
     )
     with progress_for(sys.stderr) as progress:
@@ -111,6 +143,13 @@ def verify(
             words = _words(workspace, clients or [], contract, every=every)
             results = run(job, _requests(workspace, words, contract, profile, root))
     _finish(results, report, form)
+
+
+def _look_here() -> None:
+    """Let clients be found in the current folder, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _words(workspace: Workspace, clients: list[str], contract: Path | None, *, every: bool) -> list[str | None]:
