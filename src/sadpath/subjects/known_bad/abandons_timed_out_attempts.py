@@ -16,13 +16,16 @@ from sadpath.client.message import Call, Reply, Request
 from sadpath.subjects.known_bad.registry import register
 from sadpath.subjects.reference import ReferenceSubject
 
+_LOOKS = 100
+"""How often the clock is looked at while a read timeout passes."""
+
 
 class Abandoning(Exchange):
     """Measures the silence outside, and leaves the inside running."""
 
     def __init__(self, http: Http, **options: Any) -> None:
         super().__init__(http, **options)
-        self._abandoned: set[asyncio.Task[Reply | Failure]] = set()
+        self._abandoned: dict[asyncio.Task[Reply | Failure], None] = {}
 
     def limits(self) -> dict[str, float | None]:
         """Return the limits but that for reading, which is kept here."""
@@ -32,18 +35,28 @@ class Abandoning(Exchange):
         """Send ``request`` once, and leave when nothing has come for too long."""
         attempt = asyncio.ensure_future(super().once(call, request, wants_body))
         try:
-            while not attempt.done():
-                received = call.wire.received
-                await asyncio.wait({attempt}, timeout=self.timeouts.read)
-                if not attempt.done() and call.wire.received == received and call.under_way is not None:
-                    self._abandoned.add(attempt)
-                    attempt.add_done_callback(self._abandoned.discard)
-                    call.broken_off()
-                    return Timeout("read", message="no answer in time")
+            if await self._falls_silent(call, attempt):
+                self._abandoned[attempt] = None
+                attempt.add_done_callback(self._abandoned.pop)
+                call.broken_off()
+                return Timeout("read", message="no answer in time")
         except asyncio.CancelledError:
             attempt.cancel()
             raise
         return attempt.result()
+
+    async def _falls_silent(self, call: Call, attempt: asyncio.Task[Reply | Failure]) -> bool:
+        """Wait until an attempt is over, or nothing has come for as long as the read timeout allows."""
+        limit = self.timeouts.read
+        heard, received = self.clock.now(), 0
+        while not attempt.done():
+            await asyncio.wait({attempt}, timeout=None if limit is None else limit / _LOOKS)
+            now = self.clock.now()
+            if call.wire.received != received or call.under_way is None:
+                heard, received = now, call.wire.received
+            elif limit is not None and now - heard >= limit and not attempt.done():
+                return True
+        return False
 
 
 class Client(ReferenceSubject):

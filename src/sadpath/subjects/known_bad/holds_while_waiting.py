@@ -16,6 +16,8 @@ from sadpath.client.message import Call, Headers, Reply, Request
 from sadpath.subjects.known_bad.registry import register
 from sadpath.subjects.reference import ReferenceSubject
 
+_RENEWAL = "auth.refresh"
+
 
 class Holding(Exchange):
     """Lets go of an error's connection when the call needs the next one."""
@@ -27,7 +29,11 @@ class Holding(Exchange):
     async def once(self, call: Call, request: Request, wants_body: WantsBody) -> Reply | Failure:
         """Let go of the former connection, and send."""
         await self.let_go(call)
-        return await super().once(call, request, wants_body)
+        outcome = await super().once(call, request, wants_body)
+        if call.operation == _RENEWAL:
+            # It is not retried, so there is no wait to hold anything for.
+            await self.let_go(call)
+        return outcome
 
     async def let_go(self, call: Call) -> None:
         """Give back what the call's last exchange holds."""
