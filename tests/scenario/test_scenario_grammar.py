@@ -1,6 +1,6 @@
 """The grammar of scenario files: what is accepted, what it means, and what is said of the rest."""
 
-# ruff: noqa: E501 - tables of whole messages read best a row a line
+
 
 from __future__ import annotations
 

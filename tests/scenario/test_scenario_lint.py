@@ -1,6 +1,6 @@
 """What lint says of scenarios beyond their grammar."""
 
-# ruff: noqa: E501 - tables of whole messages read best a row a line
+
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-import sadpath.faults  # noqa: F401 - fills the vocabulary
+import sadpath.faults
 from sadpath.core.errors import FileProblem
 from sadpath.scenario.lint import Surroundings, lint_scenario
 from sadpath.scenario.loader import load_scenario

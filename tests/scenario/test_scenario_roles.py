@@ -1,6 +1,6 @@
 """What the operations of an API are for."""
 
-# ruff: noqa: E501 - whole messages read best in one line
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reading YAML files: what they hold, where it stands, and what is refused."""
 
-# ruff: noqa: E501 - tables of whole messages read best a row a line
+
 
 from __future__ import annotations
 
