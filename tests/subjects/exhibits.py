@@ -47,7 +47,29 @@ EXHIBITS: dict[str, list[Story]] = {
     "caches-a-partial-body": [met({"truncate": 80})],
     "calls-silence-a-failed-connect": [met("stall")],
     "comes-early-past-a-cap": [then({"status": {"code": 503, "retry_after": "6s"}}, "pass")],
+    "counts-on-the-client": [
+        story(
+            {"parallel": [GET, {"users.get": {"id": 2}}]},
+            faults=[
+                {"on": {"path": f"/users/{number}"}, "plan": [{"status": 503}, {"status": 503}]} for number in (1, 2)
+            ],
+        ),
+    ],
     "drops-the-body-on-retry": [then({"status": 503}, "pass", calls=(RENAME,), on="users.update")],
+    "early-refresh-of-its-own": [
+        story(
+            GET,
+            {"advance": "3569.8s"},  # an hour's token is renewed 30 s before its end: in 0.2 s
+            {"parallel": [GET, {"users.get": {"id": 2}, "start_after": "300ms"}]},
+            faults=[
+                {
+                    "on": {"path": "/users/1"},
+                    "plan": ["pass", ["unauthorized", {"delay": {"time": "350ms", "at": "response"}}]],
+                },
+                {"on": "auth.refresh", "fault": {"delay": "350ms"}},
+            ],
+        ),
+    ],
     "everything-is-the-network": [met({"status": 403})],
     "fails-on-a-dead-connection": [then("pass", "close", calls=(GET, {"users.get": {"id": 2}}))],
     "falls-back-on-transport-alone": [met({"status": 503}, given={"cache": "fresh"})],
@@ -83,6 +105,7 @@ EXHIBITS: dict[str, list[Story]] = {
     "no-single-flight": [REFUSED_AT_ONCE],
     "one-key-for-all": [story(BUY, BUY)],
     "reads-no-dates": [then({"status": {"code": 503, "retry_after": {"date": "2s"}}}, "pass")],
+    "reads-the-401-first": [then({"unauthorized": {"body": "<html>sign in</html>"}}, "pass")],
     "refresh-flag": [REFUSED_AT_ONCE],
     "refreshes-its-refresh": [
         met("unauthorized", on="auth.refresh", given={"access_token": "revoked"}),

@@ -53,5 +53,5 @@ register(
     Client,
     defect="counts attempts on the client, so that concurrent calls use up each other's retries",
     bug="aiohttp_retry 2.9.1 (FibonacciRetry)",
-    clauses=("RETRY-17",),
+    clauses=("RETRY-17", "RETRY-03"),
 )

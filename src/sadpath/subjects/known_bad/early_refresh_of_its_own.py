@@ -56,5 +56,5 @@ register(
     Client,
     defect="does not share the flight of a reactive refresh with its proactive one",
     bug="authlib/authlib#673",
-    clauses=("AUTH-18",),
+    clauses=("AUTH-18", "AUTH-01"),
 )

@@ -38,5 +38,5 @@ register(
     Client,
     defect="does not refresh on a 401 whose body it cannot read",
     bug="cfug/dio#332, cfug/dio#1749",
-    clauses=("AUTH-13",),
+    clauses=("AUTH-13", "AUTH-01"),
 )
