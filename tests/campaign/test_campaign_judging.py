@@ -10,9 +10,10 @@ from ruamel.yaml import YAML
 
 from sadpath.scenario.loader import read_scenario
 from sadpath.verify.evidence import answer_of, replay_command, schedule_of, timeline_of
-from sadpath.verify.judging import Judged, case_result, clauses_for, client_result, judge_case
+from sadpath.verify.judging import Judged, case_result, clauses_for, judge_case
 from sadpath.verify.played import Case, Client
 from sadpath.verify.results import ClauseResult
+from sadpath.verify.summary import client_result, facts_of, summarize
 from tests.campaign.arranged import BUSY_ONCE, CUT, READ, case, client, judged, play
 from tests.campaign.small import Escapes, Small, Stubborn
 
@@ -26,7 +27,7 @@ def _judged(who: Client, *data: dict[str, Any]) -> list[Judged]:
 
 
 def _clause(who: Client, cases: list[Judged], clause: str) -> ClauseResult:
-    found = client_result(who, cases, clauses_for(who.contract)).clauses
+    found = client_result(facts_of(who), [summarize(item) for item in cases], clauses_for(who.contract)).clauses
     return next(item for item in found if item.id == clause)
 
 
@@ -40,7 +41,7 @@ def test_a_fault_that_never_fired_proves_nothing() -> None:
     assert cases[0].exercised() == []
     assert all(
         item.verdict in ("not_exercised", "unsupported")
-        for item in client_result(who, cases, clauses_for(who.contract)).clauses
+        for item in client_result(facts_of(who), [summarize(item) for item in cases], clauses_for(who.contract)).clauses
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from sadpath.core.errors import UsageError
 from sadpath.verify.contract import Contract
-from sadpath.verify.known_bad import BadClient, verify_known_bad
+from sadpath.verify.hunting import verify_known_bad
+from sadpath.verify.known_bad import BadClient
 from sadpath.verify.results import Results, exit_code
 from sadpath.verify.run import Job, choose_scenarios, live_world
 from sadpath.workspace import Workspace

@@ -12,10 +12,11 @@ from sadpath.core.errors import UsageError
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.server.runner import LiveServer
 from sadpath.verify.campaign import Campaign, Silent, fill_results
-from sadpath.verify.judging import case_result, client_result
+from sadpath.verify.judging import case_result
 from sadpath.verify.played import Case, Played
 from sadpath.verify.results import CaseResult, Results, exit_code
 from sadpath.verify.run import live_world
+from sadpath.verify.summary import client_result, facts_of, summarize
 from sadpath.verify.world import LiveWorld
 from tests.campaign.arranged import BUSY_ONCE, READ, SILENT, campaign, case, client, workspace
 from tests.campaign.small import Broken, Hangs, Hasty, LosesBase, Slow, Stubborn, moody
@@ -87,7 +88,11 @@ def test_a_timed_failure_counts_only_if_it_happens_again_alone() -> None:
     found = campaign([case(BUSY, who, heal=False)], watcher=watcher)
     (judged,) = found.judged
     clauses = found.clauses_of(who)
-    result = next(item for item in client_result(who, found.judged, clauses).clauses if item.id == "RETRY-05")
+    result = next(
+        item
+        for item in client_result(facts_of(who), [summarize(j) for j in found.judged], clauses).clauses
+        if item.id == "RETRY-05"
+    )
 
     assert watcher.heard == ["began 1", "topic/case fail", "again 1", "topic/case flaky"]
     assert judged.failing() == []

@@ -68,6 +68,23 @@ class BarProgress:
         if self._task is not None:
             self._progress.update(self._task, advance=1)
 
+    def searching(self, cases: int) -> None:
+        """Show a bar for the cases that are drawn."""
+        self._new("generated cases", cases)
+
+    def tried(self, cases: int) -> None:
+        """Move on."""
+        if self._task is not None:
+            self._progress.update(self._task, advance=cases)
+
+    def shrinking(self, findings: int) -> None:
+        """Show a bar for the findings that are made smaller."""
+        self._new("making findings small", findings)
+
+    def shrunk(self, findings: int) -> None:
+        """Move on."""
+        self.tried(findings)
+
     def _new(self, title: str, cases: int) -> None:
         if self._task is not None:
             self._progress.remove_task(self._task)
@@ -111,6 +128,25 @@ class LineProgress:
         self._say(f"running {which} may be due to a busy machine")
 
     def judged_again(self, case: CaseResult) -> None:
+        """Say nothing."""
+
+    def searching(self, cases: int) -> None:
+        """Say how many cases are to be drawn."""
+        self._total, self._done, self._failed = cases, 0, 0
+        self._say(f"drawing {cases} cases")
+
+    def tried(self, cases: int) -> None:
+        """Say how far it is, from time to time."""
+        step, before = max(1, self._total // _LINES), self._done
+        self._done += cases
+        if self._done // step > before // step or (cases and self._done == self._total):
+            self._say(f"{self._done}/{self._total} generated cases, {self._clock.now() - self._began:.0f} s")
+
+    def shrinking(self, findings: int) -> None:
+        """Say that findings are made smaller."""
+        self._say(f"making {findings} finding{'' if findings == 1 else 's'} small")
+
+    def shrunk(self, findings: int) -> None:
         """Say nothing."""
 
     def _say(self, line: str) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from sadpath.core.errors import UsageError
 from sadpath.verify.clauses import Clause
-from sadpath.verify.judging import Judged, case_result, clauses_for, client_result, errors_of, judge_case
+from sadpath.verify.judging import Judged, case_result, clauses_for, judge_case
 from sadpath.verify.played import Case, Client, Played
 from sadpath.verify.results import CaseResult, ErrorEntry, Results
+from sadpath.verify.stored import keep
+from sadpath.verify.summary import Summary, client_result, facts_of, summarize
 from sadpath.verify.world import World
 
 __all__ = ["Campaign", "Silent", "Watcher", "fill_results"]
@@ -41,6 +44,22 @@ class Watcher(Protocol):
         """One of them has ended; this is what both runs come to."""
         ...
 
+    def searching(self, cases: int) -> None:
+        """So many cases are to be drawn, played and judged."""
+        ...
+
+    def tried(self, cases: int) -> None:
+        """So many more of them have been."""
+        ...
+
+    def shrinking(self, findings: int) -> None:
+        """So many findings are to be made as small as they can be."""
+        ...
+
+    def shrunk(self, findings: int) -> None:
+        """So many more of them have been."""
+        ...
+
 
 class Silent:
     """A watcher that says nothing."""
@@ -55,6 +74,18 @@ class Silent:
         """Say nothing."""
 
     def judged_again(self, case: CaseResult) -> None:
+        """Say nothing."""
+
+    def searching(self, cases: int) -> None:
+        """Say nothing."""
+
+    def tried(self, cases: int) -> None:
+        """Say nothing."""
+
+    def shrinking(self, findings: int) -> None:
+        """Say nothing."""
+
+    def shrunk(self, findings: int) -> None:
         """Say nothing."""
 
 
@@ -170,17 +201,41 @@ def _check_names(cases: Sequence[Case]) -> None:
         seen.add(case.id)
 
 
-def fill_results(results: Results, campaign: Campaign, clients: Sequence[Client], world: World) -> None:
-    """Put what a campaign has found, so far, into the results."""
-    judged = campaign.judged
-    results.cases = [case_result(item) for item in judged]
+def fill_results(
+    results: Results,
+    campaign: Campaign,
+    clients: Sequence[Client],
+    world: World,
+    *,
+    store: Path | None = None,
+    root: Path | None = None,
+) -> None:
+    """Put what a campaign has found, so far, into the results.
+
+    Args:
+        results: what is filled in.
+        campaign: what has been run.
+        clients: who was put to the test.
+        world: where.
+        store: the folder in which cases with findings are stored; None: nowhere.
+        root: the workspace's root, where a command line has to name it.
+    """
+    summaries = [(item.played.case.client, _summary(item, store, root)) for item in campaign.judged]
+    results.cases = [summary.case for _, summary in summaries]
     results.clients = [
         client_result(
-            client, [item for item in judged if item.played.case.client is client], campaign.clauses_of(client)
+            facts_of(client),
+            [summary for who, summary in summaries if who is client],
+            campaign.clauses_of(client),
         )
         for client in clients
     ]
-    results.errors = [*(error for item in judged for error in errors_of(item)), *campaign.errors]
+    results.errors = [*(error for _, summary in summaries for error in summary.errors), *campaign.errors]
     results.interrupted = campaign.interrupted
     results.planned = len(campaign.cases)
     results.noise_ms = round(world.noise * 1000, 3)
+
+
+def _summary(judged: Judged, store: Path | None, root: Path | None) -> Summary:
+    failed = bool(judged.failing() or judged.flaky)
+    return summarize(judged, replay=keep(judged, store, root=root) if failed else None)

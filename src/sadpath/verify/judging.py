@@ -1,28 +1,18 @@
-"""From traces to verdicts: what each clause says of each case, what was expected, and what it comes to for a client."""
+"""From traces to verdicts: what each clause says of a case, and what was expected of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sadpath.core.errors import HarnessError
 from sadpath.verify.clauses import Clause, Judgement, all_clauses, judge
 from sadpath.verify.contract import Contract
-from sadpath.verify.evidence import findings_of
 from sadpath.verify.expectation import SCEN_01
-from sadpath.verify.played import Client, Played
-from sadpath.verify.results import (
-    CaseResult,
-    ClauseResult,
-    ClientResult,
-    ErrorEntry,
-    Finding,
-    Party,
-    Verdict,
-    count,
-)
+from sadpath.verify.played import Played
+from sadpath.verify.results import CaseResult, ErrorEntry, Party, Verdict
 
-__all__ = ["Judged", "case_result", "clauses_for", "client_result", "errors_of", "judge_case"]
+__all__ = ["Judged", "case_result", "clauses_for", "errors_of", "judge_case"]
 
 _PARTIES: dict[str, Party] = {
     "client_error": "client",
@@ -159,87 +149,3 @@ def errors_of(judged: Judged) -> list[ErrorEntry]:
     played = judged.played
     party = _PARTIES.get(played.ending)
     return [ErrorEntry(party=party, where=played.case.id, message=played.why)] if party is not None else []
-
-
-def client_result(client: Client, cases: Sequence[Judged], clauses: Sequence[Clause]) -> ClientResult:
-    """Return what all cases of a client come to, clause by clause."""
-    found = [_clause_result(clause, cases) for clause in clauses]
-    found = [item for item in found if item.id != SCEN_01.id or item.exercised]
-    _mark_stale(found, client.contract, cases)
-    return ClientResult(
-        name=client.name,
-        version=client.version,
-        contract=client.source,
-        profile=client.profile,
-        clauses=found,
-        totals=count(item.verdict for item in found),
-        notes=_notes(cases),
-    )
-
-
-def _notes(cases: Iterable[Judged]) -> list[str]:
-    """Return what else is worth knowing: what clients left behind, each once, with how often."""
-    seen: dict[str, list[str]] = {}
-    for judged in cases:
-        for sentence in judged.played.left_over:
-            seen.setdefault(sentence, []).append(judged.played.case.scenario_name)
-    return [
-        f"{sentence} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
-        for sentence, names in seen.items()
-    ]
-
-
-def _clause_result(clause: Clause, cases: Sequence[Judged]) -> ClauseResult:
-    judged = [item for item in cases if clause.id in item.judgements]
-    failing = [item for item in judged if clause.id in item.failing()]
-    reasons = [reason for item in failing if (reason := _expected(item, clause.id))]
-    unexpected = [item for item in failing if not _expected(item, clause.id)]
-    flaky = [item for item in judged if clause.id in item.flaky]
-    exercised = [item for item in judged if clause.id in item.exercised()]
-    unsupported = [item for item in judged if item.judgements[clause.id].verdict == "unsupported"]
-    verdict: Verdict = "not_exercised"
-    if unexpected:
-        verdict = "fail"
-    elif flaky:
-        verdict = "flaky"
-    elif failing:
-        verdict = "xfail"
-    elif exercised:
-        verdict = "pass"
-    elif judged and len(unsupported) == len(judged):
-        verdict = "unsupported"
-    shown: list[Finding] = []
-    for item in [*unexpected, *(flaky if not unexpected else ()), *(failing if not unexpected else ())]:
-        shown += findings_of(item.flaky.get(clause.id, item.played), item.judgements[clause.id])
-    return ClauseResult(
-        id=clause.id,
-        family=clause.family,
-        level=clause.level,
-        title=clause.title,
-        source=clause.source,
-        reason=clause.why,
-        verdict=verdict,
-        cases=len(judged),
-        exercised=len(exercised),
-        failed=len(failing),
-        findings=shown,
-        expected=reasons[0] if reasons and not unexpected else None,
-        why=unsupported[0].judgements[clause.id].why if verdict == "unsupported" else None,
-    )
-
-
-def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequence[Judged]) -> None:
-    """Give the verdict ``xpass`` to clauses whose failure is listed as expected and which held wherever tested."""
-    for entry in contract.expected_failures:
-        tested = [
-            (item, name) for item in cases for name in item.exercised() if entry.covers(name, item.played.exchanges)
-        ]
-        if not tested or any(name in item.failing() or name in item.flaky for item, name in tested):
-            continue
-        names = {name for _, name in tested}
-        for result in found:
-            if result.id in names and result.verdict == "pass":
-                result.verdict = "xpass"
-                result.expected = entry.reason
-                held = sum(name == result.id for _, name in tested)
-                result.why = f"listed as an expected failure, but it held in {held} of {held} cases that tested it"

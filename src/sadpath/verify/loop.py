@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 from sadpath.drivers.inprocess import runs_client
 from sadpath.drivers.watchdog import LONGEST_BLOCK, watched
 
-__all__ = ["leave", "run_loop"]
+__all__ = ["interrupts", "leave", "run_loop"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def run_loop(main: Coroutine[Any, Any, T], interrupt: Callable[[], None], *, lon
     task = loop.create_task(main)
     try:
         asyncio.set_event_loop(loop)
-        with _interrupts(loop, interrupt), watched(loop, runs_client, longest):
+        with interrupts(lambda: _soon(loop, interrupt)), watched(loop, runs_client, longest):
             return loop.run_until_complete(task)
     finally:
         try:
@@ -74,8 +74,16 @@ async def _briefly(ending: Coroutine[Any, Any, Any]) -> None:
         await asyncio.wait({task}, timeout=_PATIENCE)
 
 
+def _soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(callback)
+
+
 @contextmanager
-def _interrupts(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> Iterator[None]:
+def interrupts(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) call ``interrupt``, and the second raise ``KeyboardInterrupt``.
+
+    Elsewhere than in the main thread this does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -86,7 +94,7 @@ def _interrupts(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) 
         count += 1
         if count > 1:
             raise KeyboardInterrupt
-        loop.call_soon_threadsafe(interrupt)
+        interrupt()
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -199,6 +199,8 @@ class Results(_Model):
     interrupted: bool = False
     """Whether the run was stopped before its end; then ``planned`` cases were meant to be run, and not all were."""
     planned: int = 0
+    generated: int = 0
+    """How many cases were drawn; of these, ``cases`` lists only those in which something was found."""
 
     def to_json(self) -> str:
         """Return the text of ``results.json``."""

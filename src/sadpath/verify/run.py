@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sadpath.core.clock import SystemClock
@@ -21,32 +22,58 @@ from sadpath.verify.results import Results
 from sadpath.verify.world import LiveWorld, World
 from sadpath.workspace import Workspace
 
-__all__ = ["Job", "cases_of", "choose_scenarios", "live_world", "make_world", "verify"]
+__all__ = ["Job", "cases_of", "choose_scenarios", "live_world", "open_clients", "verify"]
 
 
 @dataclass
 class Job:
-    """In which scenarios, where and how clients are put to the test. ``results`` is filled in as far as a run gets."""
+    """In which scenarios, where and how clients are put to the test. ``results`` is filled in as far as a run gets.
+
+    Attributes:
+        workspace: where backend, contracts and scenarios come from.
+        scenarios: those that are played.
+        world: where; None: in simulated worlds, one for each case.
+        seed: of data, and of what is left to chance where a scenario has none.
+        jobs: how many cases at a time; in simulated worlds, how many processes. Default: the world's own number.
+        profile: the contracts' profile, None: the one that suits the world.
+        examples: how many cases are drawn besides, in simulated worlds.
+        store: the folder in which cases with findings are stored; None: nowhere.
+        root: the workspace's root, where a command line has to name it.
+        watcher: hears how it goes on.
+        command: the command line.
+    """
 
     workspace: Workspace
     scenarios: Sequence[LoadedScenario]
-    world: World
+    world: World | None
     seed: int = 0
     jobs: int | None = None
     profile: str | None = None
+    examples: int = 0
+    store: Path | None = None
+    root: Path | None = None
     watcher: Watcher | None = None
     command: str = ""
     results: Results = field(default_factory=Results)
 
+    @property
+    def world_name(self) -> WorldName:
+        """Where cases run, by name."""
+        return "sim" if self.world is None else self.world.name
+
     def run(self, main: Coroutine[Any, Any, None], interrupt: Callable[[], None]) -> Results:
         """Run the work of a verification in a loop of its own, and note what holds for all of them."""
+        return self.timed(lambda: run_loop(main, interrupt))
+
+    def timed(self, work: Callable[[], object]) -> Results:
+        """Do the work of a verification, and note what holds for all of them."""
         clock, results = SystemClock(), self.results
-        results.seed, results.world, results.command = self.seed, self.world.name, self.command
+        results.seed, results.world, results.command = self.seed, self.world_name, self.command
         results.profile = self.profile or ""
         results.started = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds")
         begun = clock.now()
         try:
-            run_loop(main, interrupt)
+            work()
         except KeyboardInterrupt:  # the second: it ends the work at once, but what is known is kept all the same
             results.interrupted = True
         results.duration_s = round(clock.now() - begun, 3)
@@ -71,17 +98,6 @@ def live_world(workspace: Workspace, seed: int = 0) -> LiveWorld:
     return LiveWorld(lambda: LiveServer(workspace, seed=seed, other_origin=True, max_sessions=100_000))
 
 
-def make_world(name: WorldName, workspace: Workspace, seed: int = 0) -> World:
-    """Return a world by its name.
-
-    Raises:
-        UsageError: for one that cannot be had yet.
-    """
-    if name != "live":
-        raise UsageError(f"the world {name} cannot be used yet: so far only live can")
-    return live_world(workspace, seed)
-
-
 def verify(job: Job, requests: Sequence[ClientRequest]) -> Results:
     """Run everything and return the results; Ctrl-C ends it early, with what is known by then.
 
@@ -89,11 +105,15 @@ def verify(job: Job, requests: Sequence[ClientRequest]) -> Results:
         UsageError, FileProblems, AuthorError: for what its author has to mend, before any case is run.
         DriverError: where a driver cannot start.
     """
+    if job.world is None:
+        from sadpath.verify.simcampaign import verify_in_sim  # noqa: PLC0415 - it needs what stands here
+
+        return verify_in_sim(job, requests)
     stop = _Stop()
-    job.run(_run(job, requests, stop), stop.now)
+    job.run(_run(job, job.world, requests, stop), stop.now)
     if stop.campaign is not None:
         stop.campaign.interrupted = stop.campaign.interrupted or job.results.interrupted
-        fill_results(job.results, stop.campaign, stop.clients, job.world)
+        fill_results(job.results, stop.campaign, stop.clients, job.world, store=job.store, root=job.root)
     return job.results
 
 
@@ -114,24 +134,30 @@ class _Stop:
             self.opening.cancel()
 
 
-async def _run(job: Job, requests: Sequence[ClientRequest], stop: _Stop) -> None:
+async def _run(job: Job, world: World, requests: Sequence[ClientRequest], stop: _Stop) -> None:
     clients = stop.clients
-    stop.opening = asyncio.ensure_future(_open(requests, job.seed, clients))
+    stop.opening = asyncio.ensure_future(open_clients(requests, job.seed, clients))
     try:
         with suppress(asyncio.CancelledError):
             await stop.opening
         if stop.asked:
             job.results.interrupted = True
             return
-        async with job.world:
-            stop.campaign = Campaign(job.world, cases_of(job, clients), jobs=job.jobs, watcher=job.watcher)
+        async with world:
+            stop.campaign = Campaign(world, cases_of(job, clients), jobs=job.jobs, watcher=job.watcher)
             await stop.campaign.run()
     finally:
         for client in clients:
             await client.driver.close()
 
 
-async def _open(requests: Sequence[ClientRequest], seed: int, clients: list[Client]) -> None:
+async def open_clients(requests: Sequence[ClientRequest], seed: int, clients: list[Client]) -> None:
+    """Open clients, one after another, and add them to a list.
+
+    Raises:
+        UsageError: where two have the same name; see ``open_client`` for the rest.
+        FileProblems, DriverError: as ``open_client``.
+    """
     for request in requests:
         client = await open_client(request, seed)
         if any(other.name == client.name for other in clients):
@@ -142,7 +168,7 @@ async def _open(requests: Sequence[ClientRequest], seed: int, clients: list[Clie
 def cases_of(job: Job, clients: Sequence[Client]) -> list[Case]:
     """Return each scenario that makes calls, for each client."""
     return [
-        Case(loaded.name, loaded.scenario, client, job.seed, job.world.name)
+        Case(loaded.name, loaded.scenario, client, job.seed, job.world_name)
         for client in clients
         for loaded in job.scenarios
         if loaded.scenario.all_calls()

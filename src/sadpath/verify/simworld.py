@@ -118,6 +118,13 @@ class Simulator:
         self._clauses = clauses
         self._prepared = Prepared(workspace)
         self._clauses_of: dict[str, list[Clause]] = {}
+        self._world: SimWorld | None = None
+        self._count = 0
+
+    def progress(self) -> tuple[int, int] | None:
+        """Return the number of the case at hand and how many steps it has gone, None between cases."""
+        world = self._world
+        return None if world is None else (self._count, world.loop.steps)
 
     def play(self, case: Case) -> SimPlayed:
         """Play a case in a fresh world.
@@ -136,11 +143,14 @@ class Simulator:
             modules=(*self._prepared.modules, *_modules_of(case.client)),
         ) as world:
             world.loop.set_task_factory(_ordered_task)
+            self._world, self._count = world, self._count + 1
             acts = _Acts(replace(case, world="sim", client=replace(case.client, driver=driver)), self._prepared)
             try:
                 played = world.wait(acts.run(name))
             except (SimDeadlock, SimLimit) as stop:
                 played = acts.broken_off(stop)
+            finally:
+                self._world = None
             world.trace.seal()
             report = world.report(played)
         played.case = case if case.world == "sim" else replace(case, world="sim")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -36,7 +37,7 @@ from sadpath.verify.resolved import resolved
 from sadpath.verify.stage import session_name
 from sadpath.workspace import reference_root
 
-__all__ = ["FOLDER", "Said", "StoredCase", "StoredClient", "session_key"]
+__all__ = ["FOLDER", "Said", "StoredCase", "StoredClient", "keep", "session_key"]
 
 FOLDER = Path(".sadpath") / "cases"
 """Where cases are stored, below the current folder."""
@@ -49,6 +50,17 @@ def session_key(case: Case) -> tuple[Key, ...]:
     """Return what all that a case leaves to chance is drawn from: as its session's ``Session.key``."""
     seed = case.seed if case.scenario.seed is None else case.scenario.seed
     return seed, session_name(case.scenario_name, case.client.name)
+
+
+def keep(judged: Judged, folder: Path | None, *, trace: str | None = None, root: Path | None = None) -> str | None:
+    """Store a case and return the command that replays it; None without a folder, or where nothing can be stored."""
+    if folder is None or judged.played.trace is None:
+        return None
+    try:
+        path = StoredCase.of(judged, trace=trace, root=root).save(folder)
+    except UsageError:
+        return None
+    return f"sadpath replay {shlex.quote(str(path))}"
 
 
 class StoredClient(FileModel):

@@ -1,0 +1,243 @@
+"""A verification in simulated worlds: the scenarios first, then cases that are drawn, then findings are made small.
+
+Time is exact there, so nothing is run again alone; instead each case that fails is run twice, and two runs that differ
+are sadpath's own error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from sadpath.core.errors import UsageError
+from sadpath.verify.campaign import Silent, Watcher
+from sadpath.verify.clients import ClientRequest
+from sadpath.verify.contract import Contract
+from sadpath.verify.judging import clauses_for
+from sadpath.verify.known_bad import BadClient, Hunted
+from sadpath.verify.loop import interrupts
+from sadpath.verify.played import Client
+from sadpath.verify.results import ErrorEntry, Results
+from sadpath.verify.run import Job, open_clients
+from sadpath.verify.shrink_size import size_of
+from sadpath.verify.simcrew import Crew, Here, Processes
+from sadpath.verify.simwork import Hunt, Named, Play, Report, Search, Setup, Shrink, Task
+from sadpath.verify.simworld import can_simulate
+from sadpath.verify.summary import Summary, Tally, client_result, facts_of
+
+__all__ = ["SimCampaign", "hunt_in_sim", "verify_in_sim"]
+
+_SHARE = 50
+"""Cases that are drawn from one seed: enough to learn from, few enough to be shared out evenly."""
+
+
+def verify_in_sim(job: Job, requests: Sequence[ClientRequest]) -> Results:
+    """Run everything and return the results; Ctrl-C ends it early, with what is known by then.
+
+    Raises:
+        UsageError, FileProblems, AuthorError: for what its author has to mend, before any case is run.
+        DriverError: where a driver cannot start.
+    """
+    clients: list[Client] = []
+    asyncio.run(open_clients(requests, job.seed, clients))
+    for client in clients:
+        if not can_simulate(client):
+            raise UsageError(f"{client.name} does not live in this process: time cannot be simulated for it")
+    crew = _crew(job, _setup(job, requests), clients)
+    campaign = SimCampaign(job, clients, crew)
+    job.timed(campaign.run)
+    campaign.fill(job.results)
+    return job.results
+
+
+def hunt_in_sim(job: Job, bad: Sequence[BadClient], contract: Contract) -> list[Hunted]:
+    """Try known-bad clients, and return what came of it, in their order; those that were not reached are left out."""
+    hunts = _SimHunts(job, bad, contract, _crew(job, _setup(job, ()), None))
+    job.timed(hunts.run)
+    job.results.interrupted = hunts.interrupted or job.results.interrupted
+    job.results.errors += hunts.errors
+    return hunts.hunted()
+
+
+def _setup(job: Job, requests: Sequence[ClientRequest]) -> Setup:
+    return Setup(
+        workspace=job.workspace,
+        clients=tuple(requests),
+        seed=job.seed,
+        store=job.store,
+        root=job.root,
+        paths=tuple(path for path in sys.path if path),
+        scenarios=() if requests else tuple(Named(loaded.name, loaded.scenario) for loaded in job.scenarios),
+    )
+
+
+def _crew(job: Job, setup: Setup, clients: Sequence[Client] | None) -> Crew:
+    jobs = job.jobs or os.cpu_count() or 1
+    return Here(setup, clients) if jobs == 1 else Processes(setup, jobs)
+
+
+class _Work:
+    """What both kinds of work share: tasks are handed out, heard of, and may be interrupted."""
+
+    def __init__(self, job: Job, crew: Crew) -> None:
+        self.job = job
+        self.crew = crew
+        self.interrupted = False
+        self.errors: list[ErrorEntry] = []
+        self._watcher: Watcher = job.watcher or Silent()
+
+    def interrupt(self) -> None:
+        """Stop; what is known is kept."""
+        self.interrupted = True
+
+    def stopped(self) -> bool:
+        """Tell whether to come to an end."""
+        return self.interrupted
+
+    def lost(self, task: Task, why: str) -> None:
+        """Take note that a task came to nothing."""
+        self.errors.append(ErrorEntry(party="sadpath", where=task.where, message=why))
+
+
+class SimCampaign(_Work):
+    """Cases to be run in simulated worlds, and what is known of them so far.
+
+    Args:
+        job: what to do.
+        clients: who is put to the test.
+        crew: who does it; entered here.
+    """
+
+    def __init__(self, job: Job, clients: Sequence[Client], crew: Crew) -> None:
+        super().__init__(job, crew)
+        self.clients = list(clients)
+        self.tallies = [Tally() for _ in clients]
+        self._plays = [
+            Play(index, number, loaded.name, loaded.scenario)
+            for index, (number, loaded) in enumerate(
+                (number, loaded)
+                for number in range(len(clients))
+                for loaded in job.scenarios
+                if loaded.scenario.all_calls()
+            )
+        ]
+        self._told: dict[int, Summary] = {}
+        self._found: list[dict[str, Summary]] = [{} for _ in clients]
+
+    def run(self) -> None:
+        """Run everything, unless interrupted."""
+        with interrupts(self.interrupt), self.crew as crew:
+            self._watcher.began(len(self._plays))
+            crew.run(self._plays, self)
+            searches = list(self._searches())
+            if searches and not self.interrupted:
+                self._watcher.searching(sum(task.examples for task in searches))
+                crew.run(searches, self)
+            shrinks = list(self._shrinks())
+            if shrinks and not self.interrupted:
+                self._watcher.shrinking(sum(len(task.clauses) for task in shrinks))
+                crew.run(shrinks, self)
+
+    # What is to be done
+
+    def _searches(self) -> Iterable[Search]:
+        """Share the cases out that are to be drawn; each share has a seed of its own."""
+        for number in range(len(self.clients)):
+            left = self.job.examples
+            for share in range(-(-left // _SHARE)):
+                yield Search(number, min(_SHARE, left), self.job.seed + share)
+                left -= _SHARE
+
+    def _shrinks(self) -> Iterable[Shrink]:
+        """Return what is to be made small: for each clause that fails, the smallest case of the scenarios."""
+        for number in range(len(self.clients)):
+            small = {name for item in self._found[number].values() for name in item.broken()}
+            wanted: dict[str, Play] = {}
+            for play in self._plays:
+                told = self._told.get(play.index)
+                if told is None or play.client != number:
+                    continue
+                for name in told.broken():
+                    known = wanted.get(name)
+                    if name not in small and (known is None or size_of(play.scenario) < size_of(known.scenario)):
+                        wanted[name] = play
+            names, jobs = list(wanted), self.job.jobs or os.cpu_count() or 1
+            for part in (names[start::jobs] for start in range(min(jobs, len(names)))):
+                cases = dict.fromkeys(wanted[name].index for name in part)
+                yield Shrink(
+                    number,
+                    tuple(Named(self._plays[index].name, self._plays[index].scenario) for index in cases),
+                    tuple(part),
+                )
+
+    # What is heard
+
+    def tried(self, task: Task, cases: int) -> None:
+        """Pass it on."""
+        if isinstance(task, Search):
+            self._watcher.tried(cases)
+        elif isinstance(task, Shrink):
+            self._watcher.shrunk(cases)
+
+    def done(self, task: Task, report: Report) -> None:
+        """Keep what came of a task."""
+        if isinstance(task, Play):
+            self._told[task.index] = report.summaries[0]
+            self._watcher.judged(report.summaries[0].case)
+        elif isinstance(task, Search | Shrink):
+            self.tallies[task.client].add(report.cases, report.exercised, report.failed)
+            for item in report.summaries:
+                self._found[task.client].setdefault(item.key, item)
+
+    # Results
+
+    def fill(self, results: Results) -> None:
+        """Put what is known so far into the results."""
+        told = [(play.client, self._told[play.index]) for play in self._plays if play.index in self._told]
+        everything: list[Summary] = []
+        for number, client in enumerate(self.clients):
+            own = [item for who, item in told if who == number]
+            drawn = list(self._found[number].values())
+            everything += [*own, *(item for item in drawn if item.drawn)]
+            clauses = clauses_for(client.contract)
+            results.clients.append(
+                client_result(facts_of(client), own, clauses, tally=self.tallies[number], smallest=drawn)
+            )
+        results.cases = [item.case for item in everything]
+        results.errors = [*(error for item in everything for error in item.errors), *self.errors]
+        results.generated = sum(tally.cases for tally in self.tallies)
+        results.interrupted = self.interrupted or results.interrupted
+        results.planned = len(self._plays) + self.job.examples * len(self.clients)
+
+
+class _SimHunts(_Work):
+    """The search for cases in which known-bad clients are caught."""
+
+    def __init__(self, job: Job, bad: Sequence[BadClient], contract: Contract, crew: Crew) -> None:
+        super().__init__(job, crew)
+        self._tasks = [Hunt(item, contract, job.profile, job.examples) for item in bad]
+        self._hunted: dict[str, Hunted] = {}
+
+    def run(self) -> None:
+        """Try all, unless interrupted."""
+        with interrupts(self.interrupt), self.crew as crew:
+            self._watcher.began(len(self._tasks))
+            crew.run(self._tasks, self)
+
+    def tried(self, task: Task, cases: int) -> None:
+        """Say nothing: what counts is a client that is caught."""
+
+    def done(self, task: Task, report: Report) -> None:
+        """Keep what came of a client."""
+        hunted = report.hunted
+        if hunted is None:
+            return
+        self._hunted[hunted.bad] = hunted
+        if hunted.cases:
+            self._watcher.judged(hunted.cases[-1].case)
+
+    def hunted(self) -> list[Hunted]:
+        """Return what is known, in the order of clients."""
+        return [self._hunted[task.bad.name] for task in self._tasks if task.bad.name in self._hunted]

@@ -1,0 +1,245 @@
+"""What is left of a judged case once its trace is gone, and what many of them come to for a client.
+
+A summary is small, knows no clause's code, no driver and no trace, and can be handed from one process to another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from sadpath.verify.clauses import Clause
+from sadpath.verify.contract import Contract
+from sadpath.verify.evidence import findings_of
+from sadpath.verify.expectation import SCEN_01
+from sadpath.verify.judging import Judged, case_result, errors_of
+from sadpath.verify.played import Case, Client
+from sadpath.verify.results import (
+    CaseResult,
+    ClauseResult,
+    ClientResult,
+    ErrorEntry,
+    Finding,
+    Verdict,
+    count,
+)
+from sadpath.verify.shrink_size import size_of
+
+__all__ = ["GENERATED", "ClauseSummary", "ClientFacts", "Summary", "Tally", "client_result", "facts_of", "summarize"]
+
+GENERATED = "generated/"
+"""The topic of cases that were drawn."""
+
+
+@dataclass(frozen=True)
+class ClauseSummary:
+    """What a clause said of a case.
+
+    ``verdict`` is ``flaky`` where it failed in one of two runs. ``expected`` is the reason for which the contract
+    expects a failure in such a case, and ``entries`` are the places of those of its expected failures that are about
+    it.
+    """
+
+    verdict: Verdict
+    exercised: bool
+    why: str = ""
+    expected: str | None = None
+    entries: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A judged case in short.
+
+    ``case`` is ready for the results; ``left_over`` is what the client left behind. ``key`` is the same for the same
+    schedule of the same client, ``size`` compares how large the schedule is, and ``drawn`` says that no file holds it.
+    """
+
+    case: CaseResult
+    clauses: Mapping[str, ClauseSummary]
+    errors: tuple[ErrorEntry, ...] = ()
+    left_over: tuple[str, ...] = ()
+    key: str = ""
+    size: tuple[int, ...] = ()
+    drawn: bool = False
+
+    def broken(self) -> list[str]:
+        """Return the clauses that failed in it and were not expected to."""
+        return [name for name, said in self.clauses.items() if said.verdict == "fail" and said.expected is None]
+
+
+@dataclass(frozen=True)
+class ClientFacts:
+    """What the results say of a client, and what it promises."""
+
+    name: str
+    version: str
+    profile: str
+    source: str
+    contract: Contract
+
+
+def facts_of(client: Client) -> ClientFacts:
+    """Return what the results say of a client."""
+    return ClientFacts(client.name, client.version, client.profile, client.source, client.contract)
+
+
+@dataclass
+class Tally:
+    """Cases of which only the numbers were kept: how many, and in how many a clause was put to the test, or failed."""
+
+    cases: int = 0
+    exercised: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, cases: int, exercised: Mapping[str, int], failed: Mapping[str, int]) -> None:
+        """Count more of them."""
+        self.cases += cases
+        self.exercised.update(exercised)
+        self.failed.update(failed)
+
+
+def summarize(judged: Judged, *, replay: str | None = None) -> Summary:
+    """Return a judged case in short; ``replay`` is the command that runs it again, if not the usual one."""
+    case = judged.played.case
+    return Summary(
+        case=case_result(judged),
+        clauses={name: _clause_summary(judged, name, replay) for name in judged.judgements},
+        errors=tuple(errors_of(judged)),
+        left_over=tuple(judged.played.left_over),
+        key=_key(case),
+        size=size_of(case.scenario),
+        drawn=case.scenario_name.startswith(GENERATED),
+    )
+
+
+def _key(case: Case) -> str:
+    text = json.dumps([case.client.name, case.scenario.to_file()], sort_keys=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _clause_summary(judged: Judged, name: str, replay: str | None) -> ClauseSummary:
+    found, contract = judged.judgements[name], judged.played.case.client.contract
+    exchanges = judged.played.exchanges
+    flaky = name in judged.flaky
+    failed = name in judged.failing()
+    shown = findings_of(judged.flaky.get(name, judged.played), found) if flaky or failed else []
+    if replay is not None:
+        shown = [item.model_copy(update={"replay": replay}) for item in shown]
+    entry = contract.expected(name, exchanges) if failed else None
+    return ClauseSummary(
+        verdict="flaky" if flaky else found.verdict,
+        exercised=name in judged.exercised(),
+        why=found.why,
+        expected=entry.reason if entry is not None else None,
+        entries=tuple(i for i, item in enumerate(contract.expected_failures) if item.covers(name, exchanges)),
+        findings=tuple(shown),
+    )
+
+
+# What all cases of a client come to
+
+
+def client_result(
+    client: ClientFacts,
+    cases: Sequence[Summary],
+    clauses: Sequence[Clause],
+    *,
+    tally: Tally | None = None,
+    smallest: Sequence[Summary] = (),
+) -> ClientResult:
+    """Return what all cases of a client come to, clause by clause.
+
+    Args:
+        client: who was put to the test.
+        cases: what it was put to the test with.
+        clauses: what it is judged by.
+        tally: cases that are only counted.
+        smallest: findings among those, or made from the cases: they show something, and are not counted again.
+    """
+    found = [_clause_result(clause, cases, smallest, tally or Tally()) for clause in clauses]
+    found = [item for item in found if item.id != SCEN_01.id or item.exercised]
+    _mark_stale(found, client.contract, [*cases, *smallest])
+    return ClientResult(
+        name=client.name,
+        version=client.version,
+        contract=client.source,
+        profile=client.profile,
+        clauses=found,
+        totals=count(item.verdict for item in found),
+        notes=_notes(cases),
+    )
+
+
+def _notes(cases: Iterable[Summary]) -> list[str]:
+    """Return what else is worth knowing: what clients left behind, each once, with how often."""
+    seen: dict[str, list[str]] = {}
+    for item in cases:
+        for sentence in item.left_over:
+            seen.setdefault(sentence, []).append(item.case.scenario)
+    return [
+        f"{sentence} ({names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''})"
+        for sentence, names in seen.items()
+    ]
+
+
+def _clause_result(clause: Clause, cases: Sequence[Summary], smallest: Sequence[Summary], tally: Tally) -> ClauseResult:
+    by_size = sorted([*smallest, *cases], key=lambda item: item.size)
+    said = [item.clauses[clause.id] for item in cases if clause.id in item.clauses]
+    shown = [item.clauses[clause.id] for item in by_size if clause.id in item.clauses]
+    failing = [item for item in shown if item.verdict == "fail"]
+    unexpected = [item for item in failing if item.expected is None]
+    flaky = [item for item in shown if item.verdict == "flaky"]
+    exercised = sum(item.exercised for item in said) + tally.exercised[clause.id]
+    unsupported = [item for item in said if item.verdict == "unsupported"]
+    verdict: Verdict = "not_exercised"
+    if unexpected:
+        verdict = "fail"
+    elif flaky:
+        verdict = "flaky"
+    elif failing:
+        verdict = "xfail"
+    elif exercised:
+        verdict = "pass"
+    elif said and len(unsupported) == len(said):
+        verdict = "unsupported"
+    reasons = [item.expected for item in failing if item.expected is not None]
+    return ClauseResult(
+        id=clause.id,
+        family=clause.family,
+        level=clause.level,
+        title=clause.title,
+        source=clause.source,
+        reason=clause.why,
+        verdict=verdict,
+        cases=len(said) + (tally.cases if verdict != "unsupported" else 0),
+        exercised=exercised,
+        failed=sum(item.verdict == "fail" for item in said) + tally.failed[clause.id],
+        findings=[finding for item in unexpected or [*flaky, *failing] for finding in item.findings],
+        expected=reasons[0] if reasons and not unexpected else None,
+        why=unsupported[0].why if verdict == "unsupported" else None,
+    )
+
+
+def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequence[Summary]) -> None:
+    """Give the verdict ``xpass`` to clauses whose failure is listed as expected and which held wherever tested."""
+    for index, entry in enumerate(contract.expected_failures):
+        tested = [
+            (name, item)
+            for case in cases
+            for name, item in case.clauses.items()
+            if item.exercised and index in item.entries
+        ]
+        if not tested or any(item.verdict in ("fail", "flaky") for _, item in tested):
+            continue
+        names = {name for name, _ in tested}
+        for result in found:
+            if result.id in names and result.verdict == "pass":
+                result.verdict = "xpass"
+                result.expected = entry.reason
+                held = sum(name == result.id for name, _ in tested)
+                result.why = f"listed as an expected failure, but it held in {held} of {held} cases that tested it"
