@@ -27,11 +27,12 @@ from uvicorn.server import ServerState
 
 from sadpath.sim.errors import SimBusy
 from sadpath.sim.limits import Limits
-from sadpath.sim.ordered import OrderedSet
+from sadpath.sim.ordered import OrderedSet, _missing
 from sadpath.sim.patching import Patches
 from sadpath.sim.trace import Trace, first_divergence
 from sadpath.sim.versions import check_version, unknown_versions
 from sadpath.sim.virtual_time import EPOCH
+from sadpath.sim.workers import _ANYIO_BACKEND, patch_anyio_workers
 from sadpath.sim.world import SimWorld, run_sim, run_sim_sync, run_twice
 
 WORKLOAD = Path(__file__).with_name("workload.py")
@@ -318,21 +319,28 @@ def test_versions_in_use_are_known() -> None:
 
 
 def test_libraries_loaded_too_late_are_reported() -> None:
-    """A library that is first imported inside a run is named in the report's warnings."""
+    """A library first imported inside a run is named in its report; its clock is real afterwards, virtual in the next."""
     script = (
-        "import importlib\n"
+        "import time\n"
         "from sadpath.sim.world import run_sim_sync\n"
         "def main(world):\n"
-        "    importlib.import_module('aiohttp')\n"
-        "print(run_sim_sync(main).warnings)\n"
-        "print(run_sim_sync(main).warnings)\n"
+        "    import aiohttp.connector as connector\n"
+        "    return connector.monotonic()\n"
+        "for _ in '12':\n"
+        "    report = run_sim_sync(main)\n"
+        "    print(report.value, report.warnings)\n"
+        "import aiohttp.connector as connector\n"
+        "before = connector.monotonic()\n"
+        "time.sleep(0.01)\n"
+        "print(connector.monotonic() - before >= 0.01)\n"
     )
-    first, second = subprocess.run(
+    first, second, real = subprocess.run(
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     ).stdout.splitlines()
 
-    assert "aiohttp.connector was loaded during the run" in first
-    assert second == "()"
+    assert first.startswith("0.0 ('aiohttp.connector was loaded during the run")
+    assert second == "0.0 ()"
+    assert real == "True"
 
 
 def test_patches_come_off_in_reverse() -> None:
@@ -349,3 +357,70 @@ def test_patches_come_off_in_reverse() -> None:
 
     assert vars(module)["there"] == 1
     assert "added" not in vars(module)
+
+
+class TestGuards:
+    """Patches look before they leap: what is not as it was known is left alone and reported."""
+
+    def test_a_pool_that_keeps_time_in_another_way(self) -> None:
+        """A connection pool whose clock is not the known one is named in the report."""
+        connector: Any = sys.modules["aiohttp.connector"]
+        before = connector.monotonic
+        connector.monotonic = lambda: 0.0
+        try:
+            report = run_sim_sync(lambda _: None)
+        finally:
+            connector.monotonic = before
+
+        (warning,) = report.warnings
+        assert warning.startswith("aiohttp.connector.monotonic is not the clock that was known there")
+        assert run_sim_sync(lambda _: None).warnings == ()
+
+    def test_a_library_that_makes_its_sets_elsewhere(self) -> None:
+        """A place that no longer makes a set, or is gone, is named; a place that does is not."""
+        module = types.ModuleType("library")
+        exec("def still(): return set()\ndef no_more(): return dict()", vars(module))  # noqa: S102 - a library's code
+
+        problems = _missing(module, ("still", "no_more", "gone.away"))
+
+        assert [line.partition(" ")[0] for line in problems] == ["library.no_more", "library.gone.away"]
+
+    def test_anyio_without_its_workers(self) -> None:
+        """An anyio whose worker threads are not found keeps them, and the report says so."""
+        real = sys.modules[_ANYIO_BACKEND]
+        sys.modules[_ANYIO_BACKEND] = types.ModuleType(_ANYIO_BACKEND)
+        patches = Patches()
+        try:
+            (problem,) = patch_anyio_workers(patches)
+        finally:
+            sys.modules[_ANYIO_BACKEND] = real
+        patches.undo()
+
+        assert "sync endpoints would run in real threads" in problem
+
+
+def test_garbage_is_collected_at_the_same_steps() -> None:
+    """A long run collects garbage now and then, so that cycles do not pile up, and Python's own collector is off."""
+
+    class Cycle:
+        alive = 0
+
+        def __init__(self) -> None:
+            self.me = self
+            Cycle.alive += 1
+
+        def __del__(self) -> None:
+            Cycle.alive -= 1
+
+    async def main(world: SimWorld) -> list[int]:
+        peak = 0
+        for _ in range(210_000):
+            Cycle()
+            peak = max(peak, Cycle.alive)
+            await asyncio.sleep(0)
+        return [peak, Cycle.alive, world.loop.steps]
+
+    peak, left, steps = run_sim(main).value
+    assert 190_000 < peak <= 200_001
+    assert left < 11_000
+    assert steps > 210_000

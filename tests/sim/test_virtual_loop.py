@@ -132,7 +132,7 @@ class TestEnding:
             await reader.read()
 
         async def main(_: SimWorld) -> None:
-            await asyncio.start_server(lambda _r, _w: None, "api.test", 80)
+            await asyncio.get_running_loop().create_server(asyncio.Protocol, "api.test", 80)
             reader, _writer = await asyncio.open_connection("api.test", 80)
             async with asyncio.TaskGroup() as group:
                 group.create_task(stuck(reader), name="the stuck one")

@@ -8,6 +8,7 @@ left alone and reported.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import sys
@@ -20,7 +21,7 @@ from sadpath.sim.keyed_chance import KeyedChance
 from sadpath.sim.loop import SimLoop
 from sadpath.sim.ordered import order_sets, watched_modules
 from sadpath.sim.patching import Patches
-from sadpath.sim.syncbridge import install_bridge
+from sadpath.sim.syncbridge import Bridge
 from sadpath.sim.versions import unknown_versions
 from sadpath.sim.virtual_time import EPOCH, VirtualTime
 from sadpath.sim.workers import patch_anyio_workers
@@ -51,6 +52,7 @@ class Determinism:
         self._loaded_before: frozenset[str] = frozenset()
         self.time = VirtualTime(loop, lambda seconds: sleep_blocking(loop, seconds), epoch)
         self._chance = KeyedChance(seed, self.time.here)
+        self._bridge = Bridge(loop, self.time.here)
         self.problems: list[str] = []
 
     def install(self) -> None:
@@ -74,7 +76,8 @@ class Determinism:
         self._loaded_before = watched_modules() & sys.modules.keys()
         self._chance.install(self._patches)
         self.time.install(self._patches, self._modules)
-        install_bridge(self._patches, self._loop, self.time.here)
+        self._bridge.install(self._patches)
+        self.problems += self.time.problems()
         self.problems += order_sets(self._patches)
         self.problems += patch_anyio_workers(self._patches)
         self.problems += unknown_versions()
@@ -85,7 +88,8 @@ class Determinism:
         """Switch everything off; safe to call once after `install`, whether or not that succeeded."""
         self._patches.undo()
         self._chance.restore()
-        VirtualTime.active = None
+        self._bridge.restore()
+        self.time.restore()
         if self._collect:
             gc.enable()
         _turn.release()
@@ -99,7 +103,5 @@ class Determinism:
 
 
 def _import_if_there(name: str) -> None:
-    try:
+    with contextlib.suppress(ImportError):
         importlib.import_module(name)
-    except ImportError:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # the documented way to say "not there"

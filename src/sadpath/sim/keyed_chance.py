@@ -28,38 +28,29 @@ _UUID_MEMORY = (
 class KeyedChance:
     """The chance of one run, for the threads that ``here`` says belong to it."""
 
+    active: KeyedChance | None = None
+
     def __init__(self, seed: int | str, here: Callable[[], bool]) -> None:
         self._seed = str(seed)
-        self._here = here
+        self.here = here
         self._draws = 0
         self._state: tuple[Any, ...] | None = None
 
-    def urandom(self, size: int, /) -> bytes:
-        """Replace ``os.urandom``."""
-        if not self._here():
-            return _real_urandom(size)
+    def draw(self, size: int) -> bytes:
+        """Return the run's next random bytes."""
         if size < 0:
             raise ValueError("negative argument not allowed")
         self._draws += 1
         return draw_bytes(size, "sim.urandom", self._seed, self._draws)
 
-    def _seed_method(self) -> Callable[..., None]:
-        """Return what replaces ``random.Random.seed``: without an argument the real one asks the system, in C."""
-
-        def seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
-            if a is None and self._here():
-                a = int.from_bytes(self.urandom(32), "big")
-            _real_seed(generator, a, version)
-
-        return seed
-
     def install(self, patches: Patches) -> None:
         """Key every source of chance; `restore` must follow."""
+        KeyedChance.active = self
         self._state = random.getstate()
         random.seed(int.from_bytes(draw_bytes(32, "sim.random", self._seed), "big"))
-        patches.set(os, "urandom", self.urandom)
-        patches.set(random, "_urandom", self.urandom)
-        patches.set(random.Random, "seed", self._seed_method())
+        patches.set(os, "urandom", urandom)
+        patches.set(random, "_urandom", urandom)
+        patches.set(random.Random, "seed", _seed)
         patches.set(uuid, "_generate_time_safe", None)
         patches.set(uuid, "_UuidCreate", None)
         patches.set(uuid, "_node", _NODE)
@@ -69,6 +60,30 @@ class KeyedChance:
 
     def restore(self) -> None:
         """Put the state of ``random`` back."""
+        KeyedChance.active = None
         if self._state is not None:
             random.setstate(self._state)
             self._state = None
+
+
+def _run() -> KeyedChance | None:
+    """Return the run that the calling thread belongs to."""
+    active = KeyedChance.active
+    return active if active is not None and active.here() else None
+
+
+# As in virtual_time, the replacements are the same objects in every run, and real outside of runs.
+
+
+def urandom(size: int, /) -> bytes:
+    """Stand for ``os.urandom``."""
+    run = _run()
+    return _real_urandom(size) if run is None else run.draw(size)
+
+
+def _seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
+    """Stand for ``random.Random.seed``, which without a seed asks the system, in C."""
+    run = _run()
+    if a is None and run is not None:
+        a = int.from_bytes(run.draw(32), "big")
+    _real_seed(generator, a, version)

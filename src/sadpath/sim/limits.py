@@ -18,4 +18,4 @@ class Limits:
     """
 
     virtual_seconds: float = 3600.0
-    steps: int = 5_000_000
+    steps: int = 1_000_000

@@ -105,6 +105,17 @@ class Network:
         """Virtual seconds since the run began."""
         return self._loop.now if self._loop is not None else 0.0
 
+    @property
+    def loop(self) -> TimelineLoop:
+        """The loop that this network is part of.
+
+        Raises:
+            HarnessError: before there is one.
+        """
+        if self._loop is None:
+            raise HarnessError("a simulated network has no loop before its run begins")
+        return self._loop
+
     # Faults that come before a connection exists.
 
     def refuse(

@@ -22,7 +22,7 @@ __all__ = ["OrderedSet", "order_sets"]
 T = TypeVar("T")
 
 _PLACES: dict[str, tuple[str, ...]] = {
-    "asyncio.tasks": ("wait", "_wait", "as_completed"),
+    "asyncio.tasks": ("wait", "_wait"),
     "asyncio.taskgroups": ("TaskGroup.__init__",),
     "anyio._backends._asyncio": ("CancelScope.__init__", "TaskGroup.__init__", "CapacityLimiter.__init__"),
     "uvicorn.server": ("ServerState.__init__",),

