@@ -138,10 +138,10 @@ async def _case(world: SimWorld) -> None:
     ) as client:
         await asyncio.gather(*(_retrying(world, client, f"/items/{n}") for n in range(20)))
         await asyncio.gather(*(_retrying(world, client, f"/sync/{n}") for n in range(3)))
-        for _ in range(3):
+        for _ in range(2):
             with anyio.move_on_after(0.05):
                 async with anyio.create_task_group() as group:
-                    for number in range(30):
+                    for number in range(20):
                         group.start_soon(_cancelled, world, client, number)
         background = {asyncio.create_task(_with_aiohttp(world, n)) for n in range(8)}
         done, pending = await asyncio.wait(background, timeout=0.5)
