@@ -55,45 +55,56 @@ def test_each_title_is_its_own() -> None:
 
 
 @cache
-def _verified() -> dict[str, Any]:
+def _verified(world: str) -> dict[str, Any]:
     """Return the results of the reference client over all bundled scenarios, by the command that a user would run."""
     root = str(find_workspace().root)
-    command = [sys.executable, "-m", "sadpath.cli", "verify", "reference", "--format", "json", "--root", root]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = ["verify", "reference", "--world", world, "--examples", "0", "--format", "json", "--root", root]
+    words += ["--profile", "quick"]
+    done = subprocess.run([sys.executable, "-m", "sadpath.cli", *words], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     results: dict[str, Any] = json.loads(done.stdout)
     return results
 
 
 @pytest.mark.slow
-def test_the_reference_client_holds_everywhere() -> None:
-    """The reference client passes every case, and each of them has tested something; a flaky one is not a failure."""
-    verdicts = {case["scenario"]: (case["verdict"], case.get("why")) for case in _verified()["cases"]}
+@pytest.mark.parametrize("world", ["sim", "live"])
+def test_the_reference_client_holds_everywhere(world: str) -> None:
+    """The reference client passes every case in both worlds, and each has tested something; flaky is no failure."""
+    verdicts = {case["scenario"]: (case["verdict"], case.get("why")) for case in _verified(world)["cases"]}
 
     assert {name: found for name, found in verdicts.items() if found[0] not in ("pass", "flaky")} == {}
-    assert _verified()["errors"] == []
+    assert set(verdicts) == {loaded.name for loaded in BUNDLED}
+    assert _verified(world)["errors"] == []
 
 
 @pytest.mark.slow
-def test_every_clause_is_exercised_several_times() -> None:
+def test_nothing_is_flaky_where_time_is_exact() -> None:
+    """In the simulated world every case has one verdict."""
+    assert [case["scenario"] for case in _verified("sim")["cases"] if case["verdict"] == "flaky"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["sim", "live"])
+def test_every_clause_is_exercised_several_times(world: str) -> None:
     """Each clause is put to the test by at least three bundled scenarios for the reference client."""
-    exercised = Counter(name for case in _verified()["cases"] for name in case["exercised"])
+    exercised = Counter(name for case in _verified(world)["cases"] for name in case["exercised"])
 
     assert {clause.id: exercised[clause.id] for clause in all_clauses() if exercised[clause.id] < 3} == {}
 
 
 @pytest.mark.slow
-def test_every_fault_of_every_plan_is_reached() -> None:
-    """In each case at least one fault took effect, unless the scenario plans none."""
+@pytest.mark.parametrize("world", ["sim", "live"])
+def test_in_every_case_a_fault_takes_effect(world: str) -> None:
+    """In each case at least one fault takes effect, unless the scenario plans none."""
     planned = {loaded.name for loaded in BUNDLED if loaded.scenario.all_faults()}
-    idle = [case["scenario"] for case in _verified()["cases"] if case["scenario"] in planned and not case["fired"]]
+    idle = [case["scenario"] for case in _verified(world)["cases"] if case["scenario"] in planned and not case["fired"]]
 
     assert idle == []
 
 
 @pytest.mark.slow
-def test_live_cases_are_short() -> None:
-    """No case takes longer than two and a half seconds of real time, so that a run stays one that people make."""
-    long = {case["scenario"]: case["duration_s"] for case in _verified()["cases"] if case["duration_s"] > 2.5}
+def test_cases_are_short() -> None:
+    """No case asks for more than two and a half seconds, so that a run on real sockets stays one that people make."""
+    long = {case["scenario"]: case["duration_s"] for case in _verified("sim")["cases"] if case["duration_s"] > 2.5}
 
     assert long == {}

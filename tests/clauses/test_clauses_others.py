@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sadpath.faults  # noqa: F401 - fills the vocabulary from which the armed faults are made
-from sadpath.core.events import ArmedFault, FiredFault
+from sadpath.core.events import ArmedFault, ConnectionEvent, FiredFault
 from sadpath.scenario.vocabulary import FAULTS
 from tests.clauses.stories import ALL, Story
 
@@ -81,6 +81,26 @@ def test_all_connections_are_free_again(size: int, open_at_once: int) -> None:
     most = min(size, max(open_at_once, size - open_at_once))
 
     assert _probe(open_at_once, size).verdict("POOL-01") == ("pass" if most >= size else "fail")
+
+
+@pytest.mark.parametrize(("late_opened", "verdict"), [(False, "pass"), (True, "fail")])
+def test_a_new_connection_has_its_place_from_its_opening(late_opened: bool, verdict: str) -> None:
+    """POOL-01 counts a place as taken while the connection is being made, for a request comes a round trip later."""
+    story = Story(policy={"pool": {"size": 2}})
+    story.call().meets(200, connection=1).ok()
+    start = story.t + 1.0
+    for number, (arrived, connection) in enumerate([(start, 1), (start + 1.0, 2)]):
+        call = story.call(
+            "http", {"method": "GET", "path": "/health"}, at=start, phase="pool", parallel=True, call="p", i=number
+        )
+        story.t = arrived
+        call.meets(200, takes=0.15, fired=DELAYED, token=None, connection=connection).ok()
+    story.connections = [
+        ConnectionEvent(1, "opened", "client", 0.5),
+        ConnectionEvent(2, "opened", "client", start + (0.9 if late_opened else 0.1)),
+    ]
+
+    assert story.verdict("POOL-01") == verdict
 
 
 def test_a_probe_that_fails_shows_the_leak() -> None:

@@ -18,12 +18,19 @@ def _was_probed(trace: Trace) -> bool:
     return len(_probes(trace)) >= int(trace.policy.pool.size or 0)
 
 
-def _most_at_once(exchanges: list[ExchangeEvent]) -> int:
-    """Return how many exchanges were held open at the same time: arrived, and without a byte of answer."""
+def _most_at_once(trace: Trace, exchanges: list[ExchangeEvent]) -> int:
+    """Return how many of the probe's exchanges had a connection at the same time, and no byte of answer yet.
+
+    A call that needs a new connection has its place in the pool from when that is opened; its request arrives a round
+    trip later, when another's on a used connection may be over already.
+    """
+    opened = {event.connection: event.t for event in trace.connections if event.what == "opened"}
     changes: list[tuple[float, int]] = []
     for item in exchanges:
         end = item.t_first_byte if item.t_first_byte is not None else item.t_ended
-        changes.append((item.t_arrived, 1))
+        begun = item.t_arrived if trace.reused(item) else opened.get(item.connection, item.t_arrived)
+        # A connection that was opened ahead of the probe, and not used, says nothing about the places before it.
+        changes.append((max(begun, trace.healed), 1))
         if end is not None:
             changes.append((end, -1))
     open_now = most = 0
@@ -46,7 +53,7 @@ def _all_get_one(trace: Trace) -> Iterator[Finding]:
             own,
             failed[0],
         )
-    elif (most := _most_at_once(own)) < size:
+    elif (most := _most_at_once(trace, own)) < size:
         yield found(
             f"{after}, only {most} of {count(len(probes), 'call')} made at once were open at the same time on a pool "
             f"of {size}: connections were not given back",

@@ -227,7 +227,7 @@ def _delays_of_the_way(trace: Trace, unit: Unit, step: Step) -> float:
     alone = not unit.call.parallel and not any(
         step.before.t_arrived < item.t_arrived < step.after.t_arrived for item in trace.refreshes()
     )
-    return 0.001 + 6 * trace.scenario.given.network.latency if alone else float("inf")
+    return 0.001 + 3 * trace.round_trip if alone else float("inf")
 
 
 RETRY_05 = Clause(
