@@ -21,10 +21,10 @@ def _was_probed(trace: Trace) -> bool:
 def _most_at_once(trace: Trace, exchanges: list[ExchangeEvent]) -> int:
     """Return how many of the probe's exchanges had a connection at the same time, and no byte of answer yet.
 
-    A call that needs a new connection has its place in the pool from when that is opened; its request arrives a round
-    trip later, when another's on a used connection may be over already.
+    A call that needs a new connection has its place in the pool from when it begins to connect, a round trip before the
+    server knows of it; by then another's request, on a used connection, may be over already.
     """
-    opened = {event.connection: event.t for event in trace.connections if event.what == "opened"}
+    opened = {event.connection: event.t - trace.round_trip for event in trace.connections if event.what == "opened"}
     changes: list[tuple[float, int]] = []
     for item in exchanges:
         end = item.t_first_byte if item.t_first_byte is not None else item.t_ended
