@@ -250,6 +250,20 @@ class TestErrors:
         with pytest.raises(SimDeadlock, match=r"connection 1 to api\.test"):
             run_sim_sync(main)
 
+    def test_a_deadlock_cannot_be_swallowed(self) -> None:
+        """A client that catches everything and goes on does not hide that it would have hung."""
+
+        def main(world: SimWorld) -> str:
+            world.network.listen("api.test", 80)
+            try:
+                _session().get(URL, timeout=None)
+            except Exception:  # noqa: BLE001 - as careless clients do
+                return "all is well"
+            return "answered"
+
+        with pytest.raises(SimDeadlock):
+            run_sim_sync(main)
+
     def test_write_timeout(self) -> None:
         """A large upload to a server that does not read times out while it is sent."""
 

@@ -19,9 +19,9 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from sadpath.sim.errors import SimDeadlock, SimLimit
+from sadpath.sim.errors import SimDeadlock, SimError, SimLimit
 from sadpath.sim.limits import RESOLUTION, Limits
 from sadpath.sim.network import Network
 from sadpath.sim.pending import describe_pending
@@ -39,7 +39,8 @@ _COLLECT_EVERY = 200_000
 class TimelineLoop(selector_events.BaseSelectorEventLoop):
     """Virtual time, timers, tasks and readiness; no connections yet.
 
-    ``now`` is the virtual seconds since the run began, ``steps`` how many callbacks and network events have run.
+    ``now`` is the virtual seconds since the run began, ``steps`` how many callbacks and network events have run,
+    ``failure`` the error that ended the run, if one did.
 
     Args:
         network: the run's network, which this loop attaches.
@@ -63,6 +64,7 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         self._due: list[SocketBase] = []
         self.network = Network() if network is None else network
         self.steps = 0
+        self.failure: SimError | None = None
         self.threads_before = {thread.ident for thread in threading.enumerate()}
         self._worker_seconds: list[float] = []
         self.set_limits(limits or Limits())
@@ -179,12 +181,12 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
         if timers and timers[0][0] < when:
             when = timers[0][0]
         if when == math.inf:
-            raise SimDeadlock(
+            self._end(
+                SimDeadlock,
                 f"nothing is ready and no timer is set at {self.now:.6f} virtual seconds: nothing can happen any more",
-                describe_pending(self),
             )
         if when > self._last_second:
-            raise SimLimit(f"the run passed its limit of {self._last_second:g} virtual seconds", describe_pending(self))
+            self._end(SimLimit, f"the run passed its limit of {self._last_second:g} virtual seconds")
         self.now = max(when, self.now)
         limit = self.now + RESOLUTION
         if self._network_events and self._network_events[0][0] < limit:
@@ -204,10 +206,15 @@ class TimelineLoop(selector_events.BaseSelectorEventLoop):
             self.now = max(self.now, when)
             callback()
 
+    def _end(self, kind: type[SimError], message: str) -> NoReturn:
+        """Raise the error that ends a run, and keep it: sync code that runs the loop may catch what it should not."""
+        self.failure = kind(message, describe_pending(self))
+        raise self.failure
+
     def _check_steps(self) -> None:
         """End a run that goes on for ever, and collect garbage at moments that are the same in every run."""
         if self.steps > self._last_step:
-            raise SimLimit(f"the run passed its limit of {self._last_step} steps", describe_pending(self))
+            self._end(SimLimit, f"the run passed its limit of {self._last_step} steps")
         self._next_check = min(self._last_step, self.steps + _COLLECT_EVERY)
         gc.collect()
 

@@ -272,6 +272,8 @@ def run_sim_sync(
 ) -> SimReport[T]:
     """Run sync code in a fresh simulated world; servers are started with ``world.wait(world.start(config))``.
 
+    A deadlock or a passed limit ends the run also where ``main`` catches it, as clients with a broad ``except`` do.
+
     Raises:
         SimDeadlock: nothing could happen any more.
         SimLimit: the run passed a limit.
@@ -280,6 +282,8 @@ def run_sim_sync(
     """
     with SimWorld(seed=seed, network=network, limits=limits, epoch=epoch, modules=modules) as world:
         value = main(world)
+        if world.loop.failure is not None:
+            raise world.loop.failure
         world.trace.seal()
         return world.report(value)
 
