@@ -108,6 +108,10 @@ async def stall(seen: Seen) -> None:
     seen.keep = False
 
 
+STALLING: set[Step] = {stall}
+"""The steps that leave the client waiting, so that a test can give it little patience."""
+
+
 async def close(seen: Seen) -> None:
     """Close without a byte of answer."""
     seen.keep = False
@@ -121,6 +125,12 @@ async def reset(seen: Seen) -> None:
     seen.keep = False
 
 
+def _like(then: Step, step: Step) -> Step:
+    if then in STALLING:
+        STALLING.add(step)
+    return step
+
+
 def raw(*parts: bytes, then: Step = close) -> Step:
     """Send bytes as they are, then go on with ``then``."""
 
@@ -128,7 +138,7 @@ def raw(*parts: bytes, then: Step = close) -> Step:
         await seen.send(*parts)
         await then(seen)
 
-    return step
+    return _like(then, step)
 
 
 def cut(body: Any, after: int, *, status: int = 200, then: Step = close) -> Step:
@@ -139,7 +149,7 @@ def cut(body: Any, after: int, *, status: int = 200, then: Step = close) -> Step
         await seen.send(head(status, {"Content-Length": str(len(content))}), content[:after])
         await then(seen)
 
-    return step
+    return _like(then, step)
 
 
 def wait(seconds: float, then: Step) -> Step:

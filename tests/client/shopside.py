@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sadpath.client import Chance, Err, Failure, Policy, Result, SavedSession, ShopClient, Success, Tokens
 from sadpath.client.policy import AuthPolicy, RetryPolicy, Timeouts
-from tests.client.scripted import Seen, Server, Step, reply
+from tests.client.scripted import STALLING, Seen, Server, Step, reply
 
 T = TypeVar("T")
 
@@ -130,13 +130,13 @@ class Lines:
 
 
 QUICK = Policy(
-    timeouts=Timeouts(connect=1.0, read=0.25, write=0.5, pool=0.5, total=5.0),
+    timeouts=Timeouts(connect=5.0, read=3.0, write=3.0, pool=3.0, total=15.0),
     retry=RetryPolicy(first_delay=0.01, max_delay=0.05, jitter="none"),
     auth=AuthPolicy(refresh_early=None),
 )
 """The reference policy with waits that suit a test."""
 
-PATIENT = replace(QUICK, timeouts=Timeouts(connect=5.0, read=5.0, write=5.0, pool=5.0, total=20.0))
+PATIENT = replace(QUICK, timeouts=Timeouts(connect=20.0, read=20.0, write=20.0, pool=20.0, total=60.0))
 """The same, for tests in which the server holds its answers back."""
 
 EARLY = replace(QUICK, auth=AuthPolicy(refresh_early=30.0))
@@ -154,6 +154,16 @@ async def shop(
         if signed_in:
             await client.restore(SESSION)
         yield client
+
+
+def hasty(policy: Policy = QUICK) -> Policy:
+    """Return a policy that waits for no byte longer than 0.2 s, for tests in which the server is silent."""
+    return replace(policy, timeouts=replace(policy.timeouts, read=0.2))
+
+
+def patience_for(fault: Step, policy: Policy = QUICK) -> Policy:
+    """Return the policy, hasty where the fault is silence."""
+    return hasty(policy) if fault in STALLING else policy
 
 
 async def until(condition: Callable[[], bool]) -> None:

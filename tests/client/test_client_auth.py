@@ -20,6 +20,7 @@ from tests.client.shopside import (
     Gate,
     failure_of,
     guarded,
+    patience_for,
     shop,
     success_of,
 )
@@ -130,7 +131,10 @@ def test_renewal_that_fails_otherwise_keeps_the_session(answer: Step, kind: str,
     async def run() -> None:
         gate = Gate()
         gate.expire()
-        async with serving(guarded(gate, refresh=answer)) as server, shop(server) as client:
+        async with (
+            serving(guarded(gate, refresh=answer)) as server,
+            shop(server, policy=patience_for(answer)) as client,
+        ):
             failure = failure_of(await client.users.get(1))
             assert (failure.kind, failure.status) == (kind, status)
             assert failure.attempts == 1

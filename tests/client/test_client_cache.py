@@ -26,6 +26,7 @@ from tests.client.shopside import (
     Gate,
     failure_of,
     guarded,
+    patience_for,
     shop,
     success_of,
 )
@@ -69,7 +70,10 @@ def test_promised_failures_are_answered_from_the_cache(stores: Stores, fault: St
         local = stores()
         clock = MovableClock(SystemClock())
         script = Server().on("GET /users/1", reply(200, USER), fault)
-        async with serving(script) as server, shop(server, policy=ONCE, local=local, clock=clock) as client:
+        async with (
+            serving(script) as server,
+            shop(server, policy=patience_for(fault, ONCE), local=local, clock=clock) as client,
+        ):
             fresh = success_of(await client.users.get(1))
             assert (fresh.source, fresh.stale, fresh.age) == ("network", False, 0.0)
             clock.advance(60)

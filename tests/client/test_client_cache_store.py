@@ -176,13 +176,13 @@ def test_network_first_answers_by_its_fallback_deadline() -> None:
     async def run() -> None:
         local = MemoryLocal()
         newer = {**USER, "user_name": "Ada Lovelace"}
-        policy = replace(cached(fallback_after=0.1), timeouts=replace(ONCE.timeouts, read=1.0))
+        policy = replace(cached(fallback_after=0.1), timeouts=PATIENT.timeouts)
         script = Server().on("GET /users/1", reply(200, USER), stall, wait(0.05, reply(200, newer)))
         async with serving(script) as server, shop(server, policy=policy, local=local) as client:
             success_of(await client.users.get(1))
             began = asyncio.get_running_loop().time()
             old = success_of(await client.users.get(1, headers={"X-Call": "a/0"}))
-            assert 0.1 <= asyncio.get_running_loop().time() - began < 1.0
+            assert 0.1 <= asyncio.get_running_loop().time() - began < 10.0
             assert (old.json, old.source, old.stale, old.attempts) == (USER, "cache", True, 1)
             await client.settle()
 

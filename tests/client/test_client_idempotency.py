@@ -9,7 +9,7 @@ import pytest
 
 from sadpath.client import SystemChance
 from tests.client.scripted import Seen, Server, Step, close, cut, problem, reply, reset, serving, stall
-from tests.client.shopside import ORDER, USER, FixedChance, Gate, failure_of, guarded, shop, success_of
+from tests.client.shopside import ORDER, USER, FixedChance, Gate, failure_of, guarded, patience_for, shop, success_of
 
 
 def keys(server: Server) -> list[str | None]:
@@ -83,7 +83,8 @@ def test_lost_answer_makes_no_second_order(fault: Step) -> None:
             orders[key] = True
             await (fault if first else reply(201, ORDER))(seen)
 
-        async with serving(Server().on("POST /orders", create)) as server, shop(server) as client:
+        script = Server().on("POST /orders", create)
+        async with serving(script) as server, shop(server, policy=patience_for(fault)) as client:
             assert success_of(await client.orders.create({"items": []})).attempts == 2
             assert len(orders) == 1
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client import SavedSession, StandardLogger, Tokens
@@ -140,6 +140,7 @@ token_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_siz
 around = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
+@settings(deadline=None)
 @given(
     token_text, around, around, st.sampled_from(["raw", "quoted", "plus", "json", "bearer", "query", "repr", "signed"])
 )
@@ -204,6 +205,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert Redactor().clean(text) == (text if text != "a basic fault" else f"a basic {HIDDEN}")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     """Clean text is clean."""

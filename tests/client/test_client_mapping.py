@@ -19,7 +19,7 @@ import httpcore2
 import httpx
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client.failures import Failure, StatusFailure
@@ -196,6 +196,7 @@ anything = st.recursive(
 bodies = st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode())
 
 
+@settings(deadline=None)
 @given(st.integers(300, 599), bodies)
 def test_no_error_body_is_too_strange(status: int, body: bytes) -> None:
     """Whatever an error body is, the failure has the HTTP status, a kind and a printable message."""
@@ -207,6 +208,7 @@ def test_no_error_body_is_too_strange(status: int, body: bytes) -> None:
     assert len(failure.message) <= 500
 
 
+@settings(deadline=None)
 @given(st.dictionaries(members, anything, max_size=8))
 def test_members_of_the_wrong_type_are_ignored(problem: dict[str, Any]) -> None:
     """RFC 9457 §3.1: a member of the wrong type counts as absent, and a body's own status counts for nothing."""
@@ -354,6 +356,7 @@ def test_header_that_is_too_large_is_a_protocol_failure() -> None:
     asyncio.run(run())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_parsing_gives_json_or_its_own_error(body: bytes) -> None:
     """Any bytes are JSON or an ``InvalidJsonError``; what is accepted is JSON for everybody."""

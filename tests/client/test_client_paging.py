@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client import Err, Pager
@@ -281,6 +281,7 @@ def test_done_pager_asks_no_more() -> None:
     asyncio.run(run())
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 20), max_size=5), min_size=1, max_size=6))
 def test_any_still_collection_is_read_once(pages: list[list[int]]) -> None:
     """However items lie on pages, each is yielded once, in order, with one fetch for each page."""

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client import Policy, PolicyError
@@ -172,6 +172,7 @@ names = st.sampled_from([*WHOLE, "x"]) | st.text(max_size=5)
 fields = st.sampled_from([name for section in WHOLE.values() for name in section])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, st.dictionaries(fields, json_values, max_size=3) | json_values, max_size=4))
 def test_any_data_is_a_policy_or_a_policy_error(data: dict[str, Any]) -> None:
     """Whatever is handed in, it is read or refused in words."""
@@ -189,6 +190,7 @@ def test_any_data_is_a_policy_or_a_policy_error(data: dict[str, Any]) -> None:
 milliseconds = st.integers(0, 10**9)
 
 
+@settings(deadline=None)
 @given(milliseconds, milliseconds, st.integers(0, 50), st.lists(milliseconds, max_size=4))
 def test_numbers_survive_the_reading(read: int, cap: int, retries: int, delays: list[int]) -> None:
     """Milliseconds are a thousandth of a second, all of them."""
@@ -205,6 +207,7 @@ moments = st.datetimes(datetime(1980, 1, 1), datetime(2070, 1, 1)).map(  # noqa:
 )
 
 
+@settings(deadline=None)
 @given(moments, st.sampled_from(["imf", "rfc850", "asctime"]))
 def test_all_three_date_forms_are_read(moment: datetime, form: str) -> None:
     """A date is the same moment in each of the three forms of RFC 9110 §5.6.7."""
@@ -246,6 +249,7 @@ def test_other_dates_are_none(text: str) -> None:
     assert parse_http_date(text, NOW) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_value_of_retry_after_is_too_strange(text: str) -> None:
     """Any text is a finite wait of zero or more, or nothing."""
@@ -253,6 +257,7 @@ def test_no_value_of_retry_after_is_too_strange(text: str) -> None:
     assert wait is None or 0 <= wait <= LONGEST
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**30))
 def test_seconds_are_read_and_bounded(seconds: int) -> None:
     """Delta-seconds of any length are read, the longest as 2^31."""
@@ -265,6 +270,7 @@ def test_what_is_no_number_of_seconds_is_nothing(text: str) -> None:
     assert parse_retry_after(text, NOW) is None
 
 
+@settings(deadline=None)
 @given(moments, st.integers(-(10**6), 10**6))
 def test_dates_count_from_the_answers_date(moment: datetime, seconds: int) -> None:
     """With a Date beside it, a date in Retry-After is a difference of the server's own times."""

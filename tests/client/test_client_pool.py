@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sadpath.client import Success
-from sadpath.client.policy import PoolPolicy, RetryPolicy, Timeouts
+from sadpath.client.policy import PoolPolicy, RetryPolicy
 from tests.client.scripted import (
     Seen,
     Server,
@@ -27,12 +27,10 @@ from tests.client.scripted import (
     stall,
     wait,
 )
-from tests.client.shopside import PATIENT, QUICK, USER, failure_of, shop, success_of, until
+from tests.client.shopside import PATIENT, QUICK, USER, failure_of, hasty, patience_for, shop, success_of, until
 
 ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
-CHURN = replace(
-    QUICK, timeouts=Timeouts(connect=1.0, read=1.0, write=1.0, pool=1.0, total=5.0), pool=PoolPolicy(size=3)
-)
+CHURN = replace(QUICK, timeouts=PATIENT.timeouts, pool=PoolPolicy(size=3))
 
 
 def test_bare_httpx_loses_connections_to_cancelled_calls() -> None:
@@ -109,7 +107,7 @@ def test_pool_survives_hundreds_of_cancelled_calls(seed: int) -> None:
 
             await asyncio.gather(*(worker() for _ in range(12)))
             assert client.stack.guard.busy == 0
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 results = await asyncio.gather(*(client.http("GET", "/hold") for _ in range(3)))
             assert all(isinstance(result, Success) for result in results)
             assert client.stack.http.connections <= 3
@@ -186,7 +184,7 @@ def test_pool_is_idle_after_any_outcome(fault: Step) -> None:
     """Whatever a call ends with, it holds no connection afterwards: sequential calls never run out."""
 
     async def run() -> None:
-        policy = replace(ONCE, pool=PoolPolicy(size=1))
+        policy = patience_for(fault, replace(ONCE, pool=PoolPolicy(size=1)))
         async with serving(Server().on("*", fault)) as server, shop(server, policy=policy) as client:
             for _ in range(3):
                 await client.users.get(1)
@@ -315,7 +313,7 @@ def test_given_up_connection_is_never_used_again() -> None:
             Server().on("GET /users/1", wait(0.4, reply(200, USER))).on("GET /users/2", reply(200, {**USER, "id": 2}))
         )
         policy = replace(ONCE, pool=PoolPolicy(size=1))
-        async with serving(script) as server, shop(server, policy=policy) as client:
+        async with serving(script) as server, shop(server, policy=hasty(policy)) as client:
             assert failure_of(await client.users.get(1)).kind == "timeout.read"
             assert success_of(await client.users.get(2)).value.id == 2
             first, second = server.seen
@@ -389,7 +387,7 @@ def test_closing_ends_calls_at_once() -> None:
             async with shop(server, policy=policy) as client:
                 calls = [asyncio.create_task(client.http("GET", f"/{number}")) for number in range(2)]
                 await server.came("GET /0")
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(2.9):
                 results = await asyncio.gather(*calls)
             assert [failure_of(result).kind for result in results] == ["closed", "closed"]
             assert len(server.seen) == 1
@@ -413,17 +411,21 @@ def test_closing_ends_a_call_that_waits_to_try_again() -> None:
 
 
 def test_no_more_connections_than_promised() -> None:
-    """However many calls run at a time, no more connections are open than the pool may have."""
+    """However many calls run at a time, as many connections are open as the pool may have, and no more."""
 
     async def run() -> None:
         most = 0
+        full = asyncio.Event()
 
         async def look(seen: Seen) -> None:
             nonlocal most
             most = max(most, server.open_connections)
-            await wait(0.01, reply(200, USER))(seen)
+            if most == 4:
+                full.set()
+            await full.wait()
+            await reply(200, {})(seen)
 
-        async with serving(Server().on("*", look)) as server, shop(server) as client:
+        async with serving(Server().on("*", look)) as server, shop(server, policy=PATIENT) as client:
             results = await asyncio.gather(*(client.http("GET", f"/{number}") for number in range(20)))
             assert all(isinstance(result, Success) for result in results)
             assert most == 4

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client import Success, SystemClock
@@ -16,7 +16,18 @@ from sadpath.client.policy import BudgetPolicy, RetryPolicy
 from sadpath.client.redaction import Redactor
 from sadpath.client.retry import Budget, Retry, backoff
 from tests.client.scripted import Server, Step, close, cut, problem, raw, reply, reset, serving, stall
-from tests.client.shopside import QUICK, SETTINGS, USER, FixedChance, Lines, failure_of, shop, success_of, until
+from tests.client.shopside import (
+    QUICK,
+    SETTINGS,
+    USER,
+    FixedChance,
+    Lines,
+    failure_of,
+    patience_for,
+    shop,
+    success_of,
+    until,
+)
 
 _CLOCK = SystemClock()
 _LOG = CallLog(Lines(), Redactor())
@@ -40,8 +51,9 @@ def test_every_transport_failure_is_retried(kind: str) -> None:
     """A read is sent again after each kind of transport failure, also one in the middle of the body."""
 
     async def run() -> None:
-        script = Server().on("GET /users/1", TRANSPORT_FAULTS[kind], reply(200, USER))
-        async with serving(script) as server, shop(server) as client:
+        fault = TRANSPORT_FAULTS[kind]
+        script = Server().on("GET /users/1", fault, reply(200, USER))
+        async with serving(script) as server, shop(server, policy=patience_for(fault)) as client:
             result = success_of(await client.users.get(1))
             assert (result.attempts, server.count("GET /users/1")) == (2, 2)
 
@@ -55,8 +67,9 @@ def test_last_failure_is_reported_with_the_attempts(kind: str) -> None:
     async def run() -> None:
         # On a fresh connection each: a reused one that dies is another story.
         busy = reply(503, Connection="close")
-        script = Server().on("GET /users/1", busy, busy, TRANSPORT_FAULTS[kind])
-        async with serving(script) as server, shop(server) as client:
+        fault = TRANSPORT_FAULTS[kind]
+        script = Server().on("GET /users/1", busy, busy, fault)
+        async with serving(script) as server, shop(server, policy=patience_for(fault)) as client:
             failure = failure_of(await client.users.get(1))
             assert (failure.kind, failure.attempts, server.count("GET /users/1")) == (kind, 3, 3)
 
@@ -94,7 +107,7 @@ def test_only_idempotent_methods_are_repeated(method: str, attempts: int, fault:
     """Once bytes were sent, a POST or PATCH without a key is not sent again, whatever went wrong."""
 
     async def run() -> None:
-        async with serving(Server().on("*", fault)) as server, shop(server) as client:
+        async with serving(Server().on("*", fault)) as server, shop(server, policy=patience_for(fault)) as client:
             await client.http(method, "/users/1", json=None if method == "GET" else {})
             assert len(server.seen) == attempts
 
@@ -250,6 +263,7 @@ def test_cancelled_wait_costs_nothing() -> None:
     asyncio.run(run())
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["take", "refill", "give back"])),
     st.integers(1, 20),
@@ -290,6 +304,7 @@ policies = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(policies, st.integers(1, 5000), st.floats(0, 1))
 def test_waits_are_within_the_bounds_of_their_jitter(policy: RetryPolicy, retry: int, share: float) -> None:
     """Every wait, of any retry, is finite, at most the longest delay, and as spread as declared."""

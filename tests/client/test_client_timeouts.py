@@ -13,10 +13,10 @@ from sadpath.client import Err, ShopClient, Success
 from sadpath.client.deadline import Deadline
 from sadpath.client.operations import ORDERS_LIST
 from sadpath.client.policy import RetryPolicy, Timeouts
-from tests.client.scripted import Seen, Server, after, cut, drip, head, raw, reply, serving, stall, wait
-from tests.client.shopside import ORDER, QUICK, USER, failure_of, shop, success_of
+from tests.client.scripted import Seen, Server, after, cut, drip, head, raw, reply, serving, stall
+from tests.client.shopside import ORDER, QUICK, USER, failure_of, hasty, shop, success_of
 
-ONCE = replace(QUICK, retry=RetryPolicy(max_retries=0))
+ONCE = hasty(replace(QUICK, retry=RetryPolicy(max_retries=0)))
 
 
 def test_silence_is_a_read_timeout() -> None:
@@ -27,7 +27,7 @@ def test_silence_is_a_read_timeout() -> None:
             began = time.monotonic()
             result = await client.users.get(1)
             assert failure_of(result).kind == "timeout.read"
-            assert time.monotonic() - began >= 0.25
+            assert time.monotonic() - began >= 0.2
             assert server.count("GET /users/1") == 1
 
     asyncio.run(run())
@@ -77,8 +77,9 @@ def test_slow_body_with_short_gaps_arrives() -> None:
     """A body that takes longer than the read limit arrives when no single gap does."""
 
     async def run() -> None:
-        script = Server().on("GET /users/1", drip(USER, 0.08, 5))
-        async with serving(script) as server, shop(server, policy=ONCE) as client:
+        policy = replace(ONCE, timeouts=replace(ONCE.timeouts, read=0.5))
+        script = Server().on("GET /users/1", drip(USER, 0.05, 12))
+        async with serving(script) as server, shop(server, policy=policy) as client:
             assert isinstance(await client.users.get(1), Success)
 
     asyncio.run(run())
@@ -89,7 +90,7 @@ def test_endless_drip_ends_at_the_total_limit() -> None:
 
     async def run() -> None:
         policy = replace(ONCE, timeouts=replace(ONCE.timeouts, total=0.3))
-        script = Server().on("GET /users/1", drip(b" " * 1000, 0.02, 1000))
+        script = Server().on("GET /users/1", drip(b" " * 1000, 0.01, 1000))
         async with serving(script) as server, shop(server, policy=policy) as client:
             began = time.monotonic()
             assert failure_of(await client.users.get(1)).kind == "timeout.total"
@@ -154,7 +155,7 @@ def test_timed_out_connection_is_closed_before_the_next_attempt() -> None:
 
     async def run() -> None:
         script = Server().on("GET /users/1", stall, reply(200, USER))
-        async with serving(script) as server, shop(server) as client:
+        async with serving(script) as server, shop(server, policy=hasty()) as client:
             assert isinstance(await client.users.get(1), Success)
             first, second = server.of("GET /users/1")
             assert first.connection.ended is not None
@@ -182,7 +183,7 @@ def test_effect_stays_unknown_when_a_later_attempt_is_refused() -> None:
 
     async def run() -> None:
         script = Server().on("POST /orders", stall, reply(422, {"message": "no"}))
-        async with serving(script) as server, shop(server) as client:
+        async with serving(script) as server, shop(server, policy=hasty()) as client:
             result = await client.orders.create({"items": []})
             failure = failure_of(result)
             assert (failure.kind, failure.effect_unknown) == ("validation", True)
@@ -198,7 +199,7 @@ def test_effect_stays_unknown_when_the_server_goes_away() -> None:
             server.stop_listening()
             await stall(seen)
 
-        async with serving() as server, shop(server) as client:
+        async with serving() as server, shop(server, policy=hasty()) as client:
             server.on("POST /orders", last)
             failure = failure_of(await client.orders.create({"items": []}))
             assert (failure.kind, failure.attempts, failure.effect_unknown) == ("refused", 3, True)
@@ -285,9 +286,9 @@ def test_call_that_begins_after_its_deadline_sends_nothing() -> None:
     """A page that is asked for after the deadline of its collection ends at once, with nothing sent."""
 
     async def run() -> None:
-        policy = replace(QUICK, timeouts=replace(QUICK.timeouts, read=1.0, total=0.2))
+        policy = replace(QUICK, timeouts=replace(QUICK.timeouts, total=0.5))
         page = {"data": [ORDER], "next_cursor": "more"}
-        script = Server().on("GET /orders", wait(0.15, reply(200, page)))
+        script = Server().on("GET /orders", reply(200, page), stall)
         async with serving(script) as server, shop(server, policy=policy) as client:
             result = await client.orders.all()
             assert isinstance(result, Err)
@@ -307,7 +308,7 @@ def test_stalled_error_body_keeps_its_status() -> None:
 
     async def run() -> None:
         stalled = raw(head(404, {"Content-Length": "100"}), b'{"mess', then=stall)
-        async with serving(Server().on("GET /users/1", stalled)) as server, shop(server) as client:
+        async with serving(Server().on("GET /users/1", stalled)) as server, shop(server, policy=hasty()) as client:
             result = await client.users.get(1)
             failure = failure_of(result)
             assert (failure.kind, failure.status) == ("not_found", 404)

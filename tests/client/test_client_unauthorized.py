@@ -66,7 +66,7 @@ def test_401_is_not_read_before_it_renews() -> None:
         stalled = raw(head(401, {"Content-Length": "100"}), b"{", then=stall)
         server = guarded(gate).on("GET /users/1", stalled, gate.guards(reply(200, USER)))
         async with serving(server), shop(server, policy=PATIENT) as client:
-            async with asyncio.timeout(4.0):
+            async with asyncio.timeout(15.0):
                 success_of(await client.users.get(1))
 
     asyncio.run(run())
