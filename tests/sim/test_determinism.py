@@ -20,6 +20,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import aiohttp.connector
 import anyio
 import jwt
 import pytest
@@ -365,7 +366,7 @@ class TestGuards:
 
     def test_a_pool_that_keeps_time_in_another_way(self) -> None:
         """A connection pool whose clock is not the known one is named in the report."""
-        connector: Any = sys.modules["aiohttp.connector"]
+        connector: Any = aiohttp.connector
         before = connector.monotonic
         connector.monotonic = lambda: 0.0
         try:
@@ -425,3 +426,42 @@ def test_garbage_is_collected_at_the_same_steps() -> None:
     assert 190_000 < peak <= 200_001
     assert left < 11_000
     assert steps > 210_000
+
+
+def test_every_clock_of_the_time_module() -> None:
+    """Formatted times, local and not, follow the virtual clock; given moments are formatted as ever."""
+
+    def look() -> list[Any]:
+        moment = time.gmtime(0)
+        return [
+            time.strftime("%Y-%m-%d", time.gmtime()),
+            time.mktime(time.localtime()) == int(time.time()),
+            time.strftime("%Y"),
+            time.ctime()[-4:],
+            time.asctime()[-4:],
+            (
+                time.strftime("%Y", moment),
+                time.asctime(moment),
+                time.ctime(86_400 * 40)[4:7],
+                time.localtime(0).tm_year,
+            ),
+        ]
+
+    virtual, real = run_sim_sync(lambda _: look(), epoch=4_000_000_000.0).value, look()
+
+    assert virtual[:5] == ["2096-10-02", True, "2096", "2096", "2096"]
+    assert real[0] == dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
+    assert virtual[5] == real[5]
+
+
+def test_impossible_arguments() -> None:
+    """Negative sleeps and sizes are refused, as by the real functions."""
+
+    def main(_: SimWorld) -> None:
+        for wrong in (-1, float("nan")):
+            with pytest.raises(ValueError, match="non-negative"):
+                time.sleep(wrong)
+        with pytest.raises(ValueError, match="negative"):
+            os.urandom(-1)
+
+    run_sim_sync(main)
