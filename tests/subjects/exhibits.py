@@ -115,11 +115,11 @@ EXHIBITS: dict[str, list[Story]] = {
     "retries-any-method": [
         then({"status": {"code": 503, "committed": True}}, "pass", calls=(POST,), on={"path": "/orders"})
     ],
-    "retries-at-once": [then({"status": 503}, "pass")],
     "retries-below-the-body": [then({"truncate": 20}, "pass")],
     "retries-every-error": [met({"status": 404})],
     "retries-inside-and-outside": [met({"status": 503})],
     "retries-without-a-key": [LOST_ORDER],
     "status-lost-with-the-body": [met({"status": {"code": 404, "body": "<html>gone</html>"}})],
     "trusts-the-body-s-status": [met({"status": {"code": 404, "body": {"json": {"status": 422}}}})],
+    "waits-out-of-step": [met({"status": 503})],
 }

@@ -32,6 +32,15 @@ async def first_wait(create: Create) -> Any:
         return int(gaps(server, "GET /users/1")[0] / 0.1)
 
 
+@shows("retries-at-once", good=True, bad=False)
+async def wait_before_a_retry(create: Create) -> Any:
+    """Whether the wait that is promised passes before a retry."""
+    async with serving() as server, driven(create, server.url, promised=patient(100)) as client:
+        server.on("GET /users/1", problem(503), user())
+        await client.get()
+        return gaps(server, "GET /users/1")[0] >= 0.09
+
+
 @shows("takes-a-bad-date-for-now", good=True, bad=False)
 async def unreadable_retry_after(create: Create) -> Any:
     """Whether the usual wait is kept when Retry-After cannot be read."""

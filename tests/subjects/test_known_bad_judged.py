@@ -62,6 +62,7 @@ def test_the_first_clauses_have_exhibits() -> None:
 def test_a_known_bad_client_is_caught(name: str) -> None:
     """Every clause that a client names fails it in one of its exhibits, in which nothing fails the reference client."""
     bad = BAD[name]
+    assert built(bad)
     caught: set[str] = set()
     for story in EXHIBITS[name]:
         good, worse = judged("reference", create, story), judged(name, bad.create, story)

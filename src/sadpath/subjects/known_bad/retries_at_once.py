@@ -1,6 +1,7 @@
 """Retries without a wait: a server that is down gets three requests where it could not take one.
 
-The back-off is there and its factor is zero, as it is in urllib3 and axios-retry unless somebody sets it.
+The back-off is there and its factor is zero, as it is in urllib3 and axios-retry unless somebody sets it. Under full
+jitter one wait of no time may be chance; that every one is, is not.
 """
 
 from __future__ import annotations
@@ -30,5 +31,5 @@ register(
     Client,
     defect="waits for no time at all before it retries",
     bug="the defaults of urllib3 (backoff_factor 0) and of axios-retry",
-    clauses=("RETRY-05",),
+    clauses=("RETRY-06",),
 )
