@@ -29,7 +29,7 @@ SOURCES = {
     Kind.scenario: "sadpath.scenario.schema:scenario_schema",
     Kind.contract: "sadpath.verify.contractfile:contract_schema",
     Kind.roles: "sadpath.scenario.schema:roles_schema",
-    Kind.case: "sadpath.verify.case:StoredCase",
+    Kind.case: "sadpath.verify.stored:StoredCase",
     Kind.results: "sadpath.verify.results:Results",
 }
 """Where each format is defined: a function that returns its schema, or its model."""

@@ -7,6 +7,7 @@ that were drawn become fixed ones. Everything else stays as its author wrote it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,13 +15,15 @@ from sadpath.core.chance import Key, draw
 from sadpath.core.events import ExchangeEvent
 from sadpath.engine.plan import Plan, matches
 from sadpath.faults.delay import Delay
-from sadpath.scenario.model import ChangeFaults, Fault, Rule, Scenario, Step
+from sadpath.scenario.model import ChangeFaults, Fault, Match, Rule, Scenario, Step
+from sadpath.scenario.roles import Operation, Roles
 from sadpath.server.other_origin import OPERATION as OTHER_ORIGIN
 from sadpath.verify.played import Played
 
 __all__ = ["is_resolved", "resolved", "resolved_rules"]
 
 _SHORTEST = 1e-6
+_EVERYTHING = Match()
 
 
 def is_resolved(scenario: Scenario) -> bool:
@@ -38,14 +41,14 @@ def resolved(played: Played, key: Sequence[Key]) -> Scenario:
     scenario = played.case.scenario
     if is_resolved(scenario):
         return scenario
-    met = _met_by(played)
-    faults = resolved_rules(scenario.faults, key, met[0] if met else ())
+    met, roles = _met_by(played), played.trace.roles if played.trace is not None else None
+    faults = resolved_rules(scenario.faults, key, met[0] if met else (), roles)
     calls, change = [], 0
     for step in scenario.calls:
         if isinstance(step, ChangeFaults):
             change += 1
             seen = met[change] if change < len(met) else ()
-            step = step.model_copy(update={"faults": resolved_rules(step.faults, key, seen)})  # noqa: PLW2901 - it is the same step
+            step = step.model_copy(update={"faults": resolved_rules(step.faults, key, seen, roles)})  # noqa: PLW2901 - it is the same step
         calls.append(step)
     return scenario.model_copy(update={"faults": faults, "calls": tuple(calls)})
 
@@ -68,8 +71,13 @@ class _Owner:
     shared: bool = False
 
 
-def resolved_rules(rules: tuple[Rule, ...], key: Sequence[Key], exchanges: Iterable[ExchangeEvent]) -> tuple[Rule, ...]:
-    """Return rules that decide without chance as these did for the exchanges given, in order of arrival."""
+def resolved_rules(
+    rules: tuple[Rule, ...], key: Sequence[Key], exchanges: Iterable[ExchangeEvent], roles: Roles | None = None
+) -> tuple[Rule, ...]:
+    """Return rules that decide without chance as these did for the exchanges given, in order of arrival.
+
+    ``roles`` tell which rule's exchanges another one takes as well: what then never decides is left out.
+    """
     plan = Plan(rules, tuple(key))
     owners = [_Owner() for _ in rules]
     for event in exchanges:
@@ -83,7 +91,7 @@ def resolved_rules(rules: tuple[Rule, ...], key: Sequence[Key], exchanges: Itera
         owners[first].steps.append(_fixed(decision.step, plan.key_of(decision)) if decision is not None else ())
         if decision is not None and decision.rule != first:
             owners[decision.rule].shared = True
-    return _without_idle([_written(rule, owner) for rule, owner in zip(rules, owners, strict=True)])
+    return _without_idle([_written(rule, owner) for rule, owner in zip(rules, owners, strict=True)], roles)
 
 
 def _is_about(rule: Rule, event: ExchangeEvent) -> bool:
@@ -97,13 +105,25 @@ def _written(rule: Rule, owner: _Owner) -> Rule:
     return Rule(on=rule.on, plan=tuple(owner.steps) or ((),))
 
 
-def _without_idle(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Leave out what can never decide: a rule about the same exchanges stands before it, and always decides."""
+def _without_idle(rules: Iterable[Rule], roles: Roles | None) -> tuple[Rule, ...]:
+    """Leave out what can never decide, because rules before it match all of its exchanges and always decide."""
     kept: list[Rule] = []
     for rule in rules:
-        if rule.on.connection or all(rule.on != earlier.on for earlier in kept):
+        if rule.on.connection or not _covered(rule, [item for item in kept if not item.on.connection], roles):
             kept.append(rule)
     return tuple(kept)
+
+
+def _covered(rule: Rule, earlier: Sequence[Rule], roles: Roles | None) -> bool:
+    if any(item.on in (rule.on, _EVERYTHING) for item in earlier):
+        return True
+    own = [operation for operation in roles or () if _takes(rule, operation)]
+    return bool(own) and all(any(_takes(item, operation) for item in earlier) for operation in own)
+
+
+def _takes(rule: Rule, operation: Operation) -> bool:
+    path = re.sub(r"\{[^}]+\}", "1", operation.path)
+    return matches(rule.on, operation.id, operation.role, operation.method, path)
 
 
 # Faults whose settings are drawn

@@ -35,6 +35,7 @@ from sadpath.verify.judging import Judged
 from sadpath.verify.played import Case, Client, WorldName
 from sadpath.verify.resolved import resolved
 from sadpath.verify.stage import session_name
+from sadpath.verify.storedtest import pytest_text
 from sadpath.workspace import reference_root
 
 __all__ = ["FOLDER", "Said", "StoredCase", "StoredClient", "keep", "session_key"]
@@ -66,12 +67,14 @@ def keep(judged: Judged, folder: Path | None, *, trace: str | None = None, root:
 class StoredClient(FileModel):
     """Which client it was: how it is driven, what it promises, and where modules of its own are found.
 
-    ``folder`` is the contract's, as seen from where the case was stored.
+    ``command`` is what a command line named it by; ``folder`` is the contract's, as seen from where the case was
+    stored.
     """
 
     name: Annotated[str, Field(min_length=1)]
     version: str = ""
     profile: str = ""
+    command: str = ""
     folder: str | None = None
     contract: Contract
 
@@ -248,6 +251,18 @@ class StoredCase(FileModel):
         """Return the text of a scenario file with the same schedule and calls."""
         return self.scenario.to_yaml(self._comment())
 
+    def to_pytest(self) -> str:
+        """Return the text of a pytest module that fails until the client keeps what it breaks here."""
+        return pytest_text(self)
+
+    def changed_versions(self) -> list[str]:
+        """Return what has another version than when the case was stored, in words."""
+        now = {"sadpath": sadpath.__version__, **_versions()}
+        then = {"sadpath": self.sadpath, **self.versions}
+        return [
+            f"{name} was {then[name]} and is {now[name]}" for name in then if name in now and then[name] != now[name]
+        ]
+
     def _comment(self) -> str:
         lines = [f"Found by sadpath {self.sadpath} with the client {self.client.name}."]
         for name in self.broken:
@@ -267,6 +282,7 @@ def _stored_client(client: Client) -> StoredClient:
         name=client.name,
         version=client.version,
         profile=client.profile,
+        command=client.command,
         folder=_shown(client.contract.folder),
         contract=contract,
     )
