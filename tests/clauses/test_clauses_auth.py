@@ -283,6 +283,14 @@ def test_one_refusal_does_not_exercise_it() -> None:
     assert story.verdict("AUTH-03") == "not_exercised"
 
 
+def test_a_refusal_that_may_have_come_too_late_is_none() -> None:
+    """AUTH-03 counts a 401 only if the client surely read it before its own limit struck."""
+    story = Story()
+    story.call().meets(401, takes=0.5).waits(0.02).meets(401).meets(200, token=2).ok()
+
+    assert story.verdict("AUTH-03") == "not_exercised"
+
+
 def test_two_calls_are_not_one() -> None:
     """AUTH-03 counts refusals for each call."""
     story = Story()

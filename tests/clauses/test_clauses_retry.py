@@ -302,6 +302,15 @@ def test_an_error_status_cut_in_its_body_may_be_either() -> None:
         assert story.verdict("RETRY-03") == verdict
 
 
+def test_a_refusal_that_came_too_late_may_have_cost_a_retry() -> None:
+    """RETRY-03 counts the step after a 401 as a retry where the client may have timed out before it."""
+    for takes, verdict in ((0.5, "pass"), (0.005, "fail")):
+        story = Story()
+        call = story.call().meets(503).waits(0.02).meets(401, takes=takes).waits(0.04).meets(503)
+        call.fails("server", 503)
+        assert story.verdict("RETRY-03") == verdict
+
+
 def test_an_answer_that_came_with_the_timeout_proves_nothing() -> None:
     """RETRY-03 blames nobody for sending again after a 404 that arrived when the read timeout may have struck."""
     story = Story(world="live")

@@ -162,7 +162,7 @@ class Retries:
         if budget is None:
             return False
         repeats = [self.trace.steps(unit) for unit in self.trace.units()]
-        spent = sum(step.kind in ("retry", "unseen") for steps in repeats for step in steps)
+        spent = sum(step.kind in ("retry", "unseen", "unclear") for steps in repeats for step in steps)
         own = self.unit.call
         others = [call for call in self.trace.case_calls() if call.tag != own.tag]
         waiting = sum(call.overlaps(own.t_started, own.t_ended or own.t_started) for call in others)

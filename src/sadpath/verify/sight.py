@@ -81,6 +81,7 @@ class Sight:
     Attributes:
         exchange: the exchange.
         status: the status, if the head was sent; None otherwise.
+        told: the client surely read the status, before a limit of its own could strike.
         whole: every byte of the answer was handed over.
         sure: the client surely had the whole answer, with no limit of its own near.
         failures: the kinds of transport failure that it may have met; empty where the answer was whole and in time.
@@ -90,6 +91,7 @@ class Sight:
 
     exchange: ExchangeEvent
     status: int | None
+    told: bool
     whole: bool
     sure: bool
     failures: frozenset[str]
@@ -130,40 +132,44 @@ def look(exchange: ExchangeEvent, limits: Limits) -> Sight:
         exchange.status is not None and exchange.t_first_byte is not None and exchange.bytes_sent > 0 and not cut_head
     )
     status = exchange.status if head else None
+    first = exchange.t_first_byte if exchange.t_first_byte is not None else exchange.t_arrived
+    told = head and limits.in_time(first - exchange.t_arrived) and limits.before_end(first)
     if _all_sent(exchange):
-        return _answered(exchange, status, limits)
+        return _answered(exchange, status, told, limits)
     if exchange.ended.by == "server":
         at = exchange.t_ended if exchange.t_ended is not None else exchange.t_arrived
         met = _CUT if head else _CLOSED_EARLY
         in_time = limits.in_time(at - _last_progress(exchange)) and limits.before_end(at)
         failures = met if in_time else met | _own_limits(exchange, at, limits)
         known_at = at if in_time else limits.earliest(_last_progress(exchange), at)
-        return Sight(exchange, status, whole=False, sure=False, failures=failures, clear=True, known_at=known_at)
-    return _left(exchange, status, limits)
+        return Sight(exchange, status, told, whole=False, sure=False, failures=failures, clear=True, known_at=known_at)
+    return _left(exchange, status, told, limits)
 
 
-def _answered(exchange: ExchangeEvent, status: int | None, limits: Limits) -> Sight:
+def _answered(exchange: ExchangeEvent, status: int | None, told: bool, limits: Limits) -> Sight:
     first = exchange.t_first_byte if exchange.t_first_byte is not None else exchange.t_arrived
     last = exchange.t_last_byte if exchange.t_last_byte is not None else first
     in_time = limits.in_time(first - exchange.t_arrived) and limits.in_time(last - first)
     sure = in_time and limits.before_end(last)
     failures = frozenset[str]() if sure else _own_limits(exchange, last, limits)
     known_at = first if sure else limits.earliest(exchange.t_arrived, first)
-    return Sight(exchange, status, whole=True, sure=sure, failures=failures, clear=False, known_at=known_at)
+    return Sight(exchange, status, told, whole=True, sure=sure, failures=failures, clear=False, known_at=known_at)
 
 
-def _left(exchange: ExchangeEvent, status: int | None, limits: Limits) -> Sight:
+def _left(exchange: ExchangeEvent, status: int | None, told: bool, limits: Limits) -> Sight:
     """The client has left, or the exchange is still open: only its own limits can say why."""
     progress = _last_progress(exchange)
     if exchange.ended.by != "client" or exchange.t_ended is None:
-        return Sight(exchange, status, whole=False, sure=False, failures=frozenset(), clear=False, known_at=progress)
+        return Sight(
+            exchange, status, told, whole=False, sure=False, failures=frozenset(), clear=False, known_at=progress
+        )
     at = exchange.t_ended
     failures = _own_limits(exchange, at, limits)
     clear = limits.timed_out(at - progress) and limits.before_end(at)
     # The server hears of the client's leaving late, so only the limit itself says when the client gave up at the
     # earliest.
     known_at = limits.earliest(progress, at) if limits.timed_out(at - progress) else progress
-    return Sight(exchange, status, whole=False, sure=False, failures=failures, clear=clear, known_at=known_at)
+    return Sight(exchange, status, told, whole=False, sure=False, failures=failures, clear=clear, known_at=known_at)
 
 
 def _own_limits(exchange: ExchangeEvent, at: float, limits: Limits) -> frozenset[str]:

@@ -18,11 +18,16 @@ UNSAFE_TO_REPEAT = frozenset({"POST", "PATCH"})
 """Methods that may be repeated only with an idempotency key."""
 
 _HOPS = frozenset({301, 302, 303, 307, 308})
+_GOES_ON = _HOPS | {304, 401}
 
-StepKind = Literal["retry", "replay", "hop", "plain", "unseen"]
-"""``replay`` after a 401; ``hop`` to where a redirect led; ``plain`` fetch after a 304;
-``unseen``: an idempotent request repeated once because its reused connection ended without a byte of answer (RFC
-9112 §9.3.1), which may be the HTTP library's doing or an ordinary retry; ``retry``: everything else."""
+Judging = Callable[[ExchangeEvent], bool]
+"""What says something of an exchange."""
+
+StepKind = Literal["retry", "replay", "hop", "plain", "unseen", "unclear"]
+"""``replay`` after a 401; ``hop`` to where a redirect led; ``plain`` fetch after a 304; ``unseen``: an idempotent
+request repeated once because its reused connection ended without a byte of answer (RFC 9112 §9.3.1), which may be the
+HTTP library's doing or an ordinary retry; ``unclear``: after an answer of the first three kinds that may have come too
+late, so it may be a retry instead; ``retry``: everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,22 @@ class Step:
     kind: StepKind
 
 
-def steps_of(exchanges: Sequence[ExchangeEvent], reused: Callable[[ExchangeEvent], bool]) -> list[Step]:
-    """Return the steps between the attempts of one request."""
+def steps_of(exchanges: Sequence[ExchangeEvent], reused: Judging, told: Judging) -> list[Step]:
+    """Return the steps between the attempts of one request.
+
+    Args:
+        exchanges: the attempts, in order.
+        reused: tells whether an exchange came over a connection that had carried another.
+        told: tells whether the client surely read an exchange's status.
+    """
     pairs = pairwise(exchanges)
-    return [Step(before, after, _kind(before, reused)) for before, after in pairs]
+    return [Step(before, after, _kind(before, reused, told)) for before, after in pairs]
 
 
-def _kind(before: ExchangeEvent, reused: Callable[[ExchangeEvent], bool]) -> StepKind:
+def _kind(before: ExchangeEvent, reused: Judging, told: Judging) -> StepKind:
     status = before.status if before.bytes_sent else None
+    if status in _GOES_ON and not told(before):
+        return "unclear"
     if status == 401:
         return "replay"
     if status == 304:

@@ -113,6 +113,7 @@ class Trace:
     exact. ``warmed`` names the entries, by operation and arguments (``CallRecord.key``), that were put into the cache
     directly; warm-up calls stand in ``calls``. ``granted_generation`` is the generation of the access token that the
     case began with, ``granted_lifetime`` the seconds that it was good for from the start of the session's clock.
+    ``left_over`` names what was still there when the client had been closed.
     """
 
     case: str
@@ -130,6 +131,7 @@ class Trace:
     granted_generation: int | None = None
     granted_lifetime: float = 3600.0
     warmed: tuple[tuple[str, str], ...] = field(default=())
+    left_over: tuple[str, ...] = ()
     noise: float = 0.005
 
     # Calls and time
@@ -274,7 +276,7 @@ class Trace:
 
     def steps(self, unit: Unit) -> list[Step]:
         """Return how a request went on from attempt to attempt."""
-        return steps_of(unit.exchanges, self.reused)
+        return steps_of(unit.exchanges, self.reused, lambda item: self.sight(item, unit.call).told)
 
 
 def units_of(call: CallRecord, exchanges: Iterable[ExchangeEvent]) -> list[Unit]:

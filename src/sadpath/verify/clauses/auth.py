@@ -88,7 +88,7 @@ def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
     trace, call = renewals.trace, unit.call
     if not unit.last or call.outcome is None or call.outcome.outcome != "error" or call.cancel_after is not None:
         return
-    refused = [index for index, item in enumerate(unit.exchanges) if rejected_token(item)]
+    refused = _refusals(trace, unit)
     if len(refused) != 1 or not _had_time(trace, call):
         return
     own, after = unit.exchanges[refused[0]], unit.exchanges[refused[0] + 1 :]
@@ -160,17 +160,20 @@ AUTH_01 = Clause(
 # AUTH-03
 
 
-def _refusals(unit: Unit) -> list[int]:
-    return [index for index, item in enumerate(unit.exchanges) if rejected_token(item)]
+def _refusals(trace: Trace, unit: Unit) -> list[int]:
+    """Return the places of the 401s that the client surely read."""
+    return [
+        index for index, item in enumerate(unit.exchanges) if rejected_token(item) and trace.sight(item, unit.call).told
+    ]
 
 
 def _refused_twice(trace: Trace) -> bool:
-    return any(len(_refusals(unit)) > 1 for unit in trace.units())
+    return any(len(_refusals(trace, unit)) > 1 for unit in trace.units())
 
 
 def _one_replay(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
-        refused = _refusals(unit)
+        refused = _refusals(trace, unit)
         if len(refused) < 2:
             return
         first, second = (unit.exchanges[index] for index in refused[:2])

@@ -37,7 +37,7 @@ def _at_most(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
         steps = trace.steps(unit)
         uncounted = sum(step.kind in ("hop", "plain", "unseen") for step in steps)
-        replayed = any(step.kind == "replay" for step in steps)
+        replayed = any(step.kind in ("replay", "unclear") for step in steps)
         made, limit = len(unit.exchanges) - uncounted, allowed + int(replayed)
         if made > limit:
             more = f", and {limit} with the replay after a 401" if replayed else ""
@@ -136,7 +136,7 @@ def _exactly_as_promised(trace: Trace) -> Iterator[Finding]:
         retries = Retries(trace, unit)
         used = 0
         for step in trace.steps(unit):
-            if step.kind not in ("retry", "unseen"):
+            if step.kind not in ("retry", "unseen", "unclear"):
                 continue
             used += 1
             sight = trace.sight(step.before, unit.call)
@@ -333,7 +333,11 @@ def _differences(trace: Trace, step: Step) -> list[str]:
         differing.append("the body")
     if before.query != after.query:
         differing.append("the query")
-    free = _MAY_CHANGE | {trace.roles.tokens.header.lower()} | (_CONDITIONS if step.kind == "plain" else frozenset())
+    free = (
+        _MAY_CHANGE
+        | {trace.roles.tokens.header.lower()}
+        | (_CONDITIONS if step.kind in ("plain", "unclear") else frozenset())
+    )
     differing += [f"the header {name}" for name in _changed(before, after) if name not in free]
     return differing
 
@@ -372,6 +376,7 @@ RETRY_12 = Clause(
     title="repeats the same body, query, headers and key; only the token may change",
     trigger=_was_repeated,
     check=_same_request,
+    may_read=SIGHT_READS,
     why="got#1382 and fetch-retry#99 sent an empty body the second time; dio#1626 a form that was used up.",
     invariant=True,
 )
