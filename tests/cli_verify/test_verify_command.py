@@ -1,4 +1,4 @@
-"""``sadpath verify`` as people run it: a process, its output, its exit code, its report."""
+"""``sadpath verify`` on real sockets, as people run it: a process, its output, its exit code, its report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sadpath.verify.results import Results
 from tests.campaign.arranged import ROOT
 from tests.campaign.small import CAPABILITIES, POLICY
 
-COMMAND = [sys.executable, "-m", "sadpath.cli", "verify"]
+COMMAND = [sys.executable, "-m", "sadpath.cli", "verify", "--world", "live"]
 
 BUSY_ONCE = """\
 # Busy once, then fine.
@@ -102,14 +102,15 @@ def test_a_client_that_falls_short_exits_with_one(work: Path) -> None:
     _clean(done)
     command = done.stdout.partition("Run it again:\n")[2].partition("\n\n")[0]
     words = shlex.split(command.replace("\\\n", ""))  # as a shell reads it (POSIX, 2.2.1)
-    again = subprocess.run([*COMMAND, *words[2:]], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    replay = [*COMMAND[:-3], *words[1:]]
+    again = subprocess.run(replay, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
     assert done.returncode == 1
     assert "RETRY-01 fails" in done.stdout
     assert "of retry/busy:" in done.stdout
-    assert words[-4:] == ["--scenario", "retry/busy", "--seed", "0"]
+    assert words[:2] == ["sadpath", "replay"]
     assert again.returncode == 1
-    assert "RETRY-01 fails" in again.stdout
+    assert "Verdict: the same as stored: RETRY-01 broken." in again.stdout
 
 
 def test_json_is_all_that_stdout_holds(work: Path) -> None:
@@ -123,7 +124,7 @@ def test_json_is_all_that_stdout_holds(work: Path) -> None:
     assert json.loads((out / "results.json").read_text()) == data
     assert [case["id"] for case in data["cases"]] == ["retry/busy@small", "retry/busy-once@small"]
     assert [case["fired"] for case in data["cases"]] == [["status"], ["status"]]
-    assert data["command"].startswith("sadpath verify small")
+    assert data["command"].startswith("sadpath verify --world live small")
     assert data["noise_ms"] >= 0
     assert data["duration_s"] > 0
     assert data["clients"][0]["profile"] == "published"
@@ -210,7 +211,7 @@ def test_a_mistake_is_one_clear_message(work: Path, words: list[str], said: str)
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("words", [["small", "--jobs", "0"], ["small", "--seed", "-1"], ["small", "--world", "sim"]])
+@pytest.mark.parametrize("words", [["small", "--jobs", "0"], ["small", "--seed", "-1"], ["small", "--world", "moon"]])
 def test_a_wrong_option_is_refused(work: Path, words: list[str]) -> None:
     """Values that make no sense are refused by the command line itself."""
     done = _verify(work, *words)
