@@ -1,7 +1,5 @@
 """The small verbs: init, list, show, lint, schema."""
 
-
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """The grammar of scenario files: what is accepted, what it means, and what is said of the rest."""
 
-
-
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal

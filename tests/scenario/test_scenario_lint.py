@@ -1,7 +1,5 @@
 """What lint says of scenarios beyond their grammar."""
 
-
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the operations of an API are for."""
 
-
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """Reading YAML files: what they hold, where it stands, and what is refused."""
 
-
-
 from __future__ import annotations
 
 import itertools
