@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-import sadpath.faults
+import sadpath.faults  # noqa: F401 - fills the vocabulary
 from sadpath.core.errors import FileProblem
 from sadpath.scenario.lint import Surroundings, lint_scenario
 from sadpath.scenario.loader import load_scenario

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import sadpath.faults
+import sadpath.faults  # noqa: F401 - fills the vocabulary
 from sadpath.core.errors import FileProblems, UsageError
 from sadpath.scenario.loader import find, intro_of, load_all, load_scenario, scenario_paths
 

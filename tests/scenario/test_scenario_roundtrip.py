@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import sadpath.faults
+import sadpath.faults  # noqa: F401 - fills the vocabulary
 from sadpath.core.errors import FileProblems
 from sadpath.core.names import ERROR_KINDS
 from sadpath.core.units import format_seconds

@@ -63,7 +63,7 @@ def _severity(fault: Fault) -> int:
     """Return how severe a fault is; one that needs settings is harder to understand than one that does not."""
     written = fault.settings.to_file()
     if isinstance(written, dict):
-        return rank(fault.name) + _SETTINGS + len(written) + (written.get("code", 503) != 503)
+        return rank(fault.name) + _SETTINGS + len(written) + int(written.get("code", 503) != 503)
     return rank(fault.name) + (written not in (None, 503))
 
 
