@@ -17,6 +17,7 @@ from sadpath.sim.ordered import OrderedSet
 
 __all__ = ["sim_config", "start_server", "stop_server"]
 
+_STARTUP_FAILURE = 3  # uvicorn's own exit code for it, which has moved between its modules
 _DEFAULTS: dict[str, Any] = {
     "host": "api.test",
     "port": 80,
@@ -82,6 +83,8 @@ async def start_server(config: uvicorn.Config, wall: Any) -> uvicorn.Server:
     server.server_state = _State(config, wall)
     server.lifespan = config.lifespan_class(config)
     await server.startup()
+    if not server.started:  # older versions leave it at that
+        raise SystemExit(_STARTUP_FAILURE)
     return server
 
 
