@@ -13,6 +13,7 @@ import functools
 import os
 import socket
 import struct
+from abc import ABC, abstractmethod
 from asyncio import Handle
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def _probe_descriptors() -> tuple[int, int]:
     return idle, ready
 
 
-class SocketBase:
+class SocketBase(ABC):
     """A socket of the simulated kernel, seen by asyncio as a non-blocking one."""
 
     __slots__ = (
@@ -79,13 +80,13 @@ class SocketBase:
         self.listed = False
         self._descriptor = network.register(self)
 
+    @abstractmethod
     def readable(self) -> bool:
         """Tell whether reading (or accepting) would not block."""
-        raise NotImplementedError  # each kind of socket says so itself
 
+    @abstractmethod
     def writable(self) -> bool:
         """Tell whether writing would not block."""
-        raise NotImplementedError  # each kind of socket says so itself
 
     def fileno(self) -> int:
         """Return the simulation's descriptor, -1 after `close`."""
