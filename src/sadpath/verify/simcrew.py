@@ -5,6 +5,7 @@ A worker process that dies takes nothing with it but the task at hand, which is 
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections import deque
@@ -241,6 +242,8 @@ def _work(connection: Connection, setup: Setup) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever it is has to be told to who can tell the user
         connection.send(("failed", error if isinstance(error, SadpathError) else HarnessError(_said(error))))
         return
+    gc.collect()
+    gc.freeze()  # what is loaded stays: looking at it again after each case would only take time
     connection.send(("ready", None))
     with watched(worker.simulator):
         while True:

@@ -78,6 +78,11 @@ class SimServer(LiveServer):
         )
         self._prepared = prepared
 
+    @property
+    def has_control(self) -> bool:
+        """Tell that the control API is off: nobody outside the case's own process is there to use it."""
+        return False
+
     async def _listen(self, app: Backend, protocol: Any, port: int, *, lifespan: bool) -> None:
         config = self._prepared.config(app, self.sessions.clock, lifespan=lifespan)
         server = uvicorn.Server(config)

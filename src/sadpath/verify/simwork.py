@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sadpath.core.errors import DriverError, UsageError
@@ -21,6 +21,7 @@ from sadpath.verify.expectation import SCEN_01
 from sadpath.verify.judging import Judged, judge_case
 from sadpath.verify.known_bad import BadClient, Hunted, likeliest_first, open_bad
 from sadpath.verify.played import Case, Client, Played
+from sadpath.verify.results import ErrorEntry
 from sadpath.verify.simworld import SimPlayed, Simulator, difference
 from sadpath.verify.stored import keep
 from sadpath.verify.summary import Summary, facts_of, summarize
@@ -182,6 +183,14 @@ class Worker:
 
     def told(self, run: SimPlayed, judged: Judged) -> Summary:
         """Return a case in short; one that fails is run once more, to see that it always comes to the same."""
+        summary = self._in_short(run, judged)
+        if not run.strays:
+            return summary
+        message = f"{', '.join(dict.fromkeys(run.strays))} reached the default session: the client lost the base path"
+        stray = ErrorEntry(party="client", where=summary.case.id, message=message)
+        return replace(summary, errors=(*summary.errors, stray))
+
+    def _in_short(self, run: SimPlayed, judged: Judged) -> Summary:
         if not judged.failing():
             return summarize(judged)
         differs = difference(run, self.simulator.play(run.played.case))

@@ -57,13 +57,15 @@ def can_simulate(client: Client) -> bool:
 class SimPlayed:
     """A case that was played in the simulated world.
 
-    ``network`` is what happened on the wire. ``warnings`` are about the simulation, not about the client.
+    ``network`` is what happened on the wire. ``strays`` are requests that reached no session, such as ``GET /users/1``.
+    ``warnings`` are about the simulation, not about the client.
     """
 
     played: Played
     network: NetworkTrace
     virtual_seconds: float
     steps: int
+    strays: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @cached_property
@@ -154,7 +156,7 @@ class Simulator:
             world.trace.seal()
             report = world.report(played)
         played.case = case if case.world == "sim" else replace(case, world="sim")
-        return SimPlayed(played, report.trace, report.virtual_seconds, report.steps, report.warnings)
+        return SimPlayed(played, report.trace, report.virtual_seconds, report.steps, acts.strays(), report.warnings)
 
     def judge(self, played: Played) -> Judged:
         """Judge a case by the clauses given, else by those of the client's contract."""
@@ -176,6 +178,7 @@ class _Acts:
         self._case = case
         self._prepared = prepared
         self._playing: Playing | None = None
+        self._server: SimServer | None = None
 
     async def run(self, name: str) -> Played:
         """Play the case from beginning to end."""
@@ -184,7 +187,7 @@ class _Acts:
                 SimServer(self._prepared, seed=self._case.seed) as server,
                 stage(server, name, self._case.seed, kind=SimStage) as place,
             ):
-                self._playing = Playing(self._case, place)
+                self._server, self._playing = server, Playing(self._case, place)
                 return await play(self._case, place, playing=self._playing)
         except AuthorError as error:
             return Played(self._case, "author_error", str(error))
@@ -195,7 +198,14 @@ class _Acts:
         if played is not None:
             played.left_over.append(f"nothing came to an end any more: {stop}")
             return played
-        return Played(self._case, "harness_error", f"the case was stopped before its first call: {stop}")
+        return Played(
+            self._case, "author_error", f"the backend does not come to an end with what is asked of it: {stop}"
+        )
+
+    def strays(self) -> tuple[str, ...]:
+        """Return the requests that reached no case's session."""
+        seen = self._server.sessions.default.journal.exchanges if self._server is not None else ()
+        return tuple(f"{event.method} {event.path}" for event in seen)
 
 
 class SimStage(Stage):
