@@ -1,0 +1,306 @@
+"""What a client sees of one exchange, told from the faults that it meets and from what the backend would have answered.
+
+A part of the oracle: it knows what the faults promise to do, and nothing of journals or of how a client works. What
+cannot be known beforehand (how long a body is, which of two things comes first within a millisecond) is *chosen*; the
+oracle follows every choice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sadpath.scenario.model import Fault, Step
+
+__all__ = ["CUT", "EARLY", "ZERO", "Answer", "Choose", "Seen", "Span", "Unknown", "add", "meet", "past"]
+
+
+Span = tuple[float, float]
+"""A duration in seconds that lies between two bounds."""
+
+Choose = Callable[[Sequence[Any]], Any]
+"""Returns one of several possibilities; the oracle asks for all of them, one run after another."""
+
+ZERO: Span = (0.0, 0.0)
+EARLY = frozenset({"closed", "reset", "protocol"})
+"""What a client may call a connection that ended before any answer: systems blur these …"""
+
+CUT = frozenset({"truncated", "closed", "reset", "protocol"})
+"""… and one that ended within a body."""
+
+_TIE = 0.003
+"""Seconds within which it is open which of two things came first."""
+
+_PROBLEM: Span = (40, 400)
+_UNKNOWN_SIZE: Span = (1, math.inf)
+
+
+class Unknown(Exception):
+    """The oracle does not know what a fault does; the text names it."""
+
+
+def add(one: Span, other: Span) -> Span:
+    """Return the sum of two durations."""
+    return one[0] + other[0], one[1] + other[1]
+
+
+def past(limit: float | None, span: Span, choose: Choose) -> bool:
+    """Tell whether a duration exceeds a limit; where that is open, either is chosen."""
+    if limit is None or span[1] < limit - _TIE:
+        return False
+    return True if span[0] > limit + _TIE else bool(choose((False, True)))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it leaves: its status, how long its body may be, and whether that is what the operation promises.
+
+    ``refuses`` says that it tells a refresh token to be no good, ``waits`` that it says the first request with the same
+    key is still under way (None: perhaps), ``told`` how long it asks to wait.
+    """
+
+    status: int
+    size: Span = _UNKNOWN_SIZE
+    good: bool = True
+    refuses: bool = False
+    waits: bool | None = False
+    told: Span | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the client sees.
+
+    ``answer`` is None where no head came. ``kinds`` are the failures that it may call it, empty where the answer came
+    whole. ``head`` and ``took`` are how long it took to the head and to the end; ``ran`` tells whether the backend ran.
+    """
+
+    answer: Answer | None
+    kinds: frozenset[str]
+    took: Span
+    head: Span = ZERO
+    ran: bool = False
+
+
+def meet(
+    step: Step,
+    backend: Callable[[], Answer],
+    expire: Callable[[str], None],
+    *,
+    read: float | None,
+    trip: float,
+    choose: Choose,
+) -> Seen:
+    """Return what the client sees of an exchange.
+
+    Args:
+        step: the faults that it meets.
+        backend: runs the backend and returns its answer; called at most once.
+        expire: lets the session's tokens of a kind expire.
+        read: the client's read timeout.
+        trip: how long the network takes there and back.
+        choose: see ``Choose``.
+
+    Raises:
+        Unknown: for a fault that the oracle does not know.
+    """
+    return _Exchange(step, backend, expire, read=read, trip=trip, choose=choose).run()
+
+
+class _Over(Exception):
+    """The exchange has ended early."""
+
+    def __init__(self, kinds: frozenset[str]) -> None:
+        super().__init__()
+        self.kinds = kinds
+
+
+class _Exchange:
+    def __init__(
+        self,
+        step: Step,
+        backend: Callable[[], Answer],
+        expire: Callable[[str], None],
+        *,
+        read: float | None,
+        trip: float,
+        choose: Choose,
+    ) -> None:
+        self._step = step
+        self._backend = backend
+        self._expire = expire
+        self._read = read
+        self._choose = choose
+        self._gap: Span = (trip, trip + _TIE)
+        self._took: Span = (trip, 3 * trip + _TIE)  # a connection may have to be made first
+        self._head = ZERO
+        self._answer: Answer | None = None
+        self._ran = False
+
+    def run(self) -> Seen:
+        kinds: frozenset[str] = frozenset()
+        seen: Answer | None = None
+        try:
+            for fault in self._step:
+                self._on_request(fault)
+            if self._answer is None:
+                self._answer, self._ran = self._backend(), True
+            for fault in self._step:
+                self._on_response(fault)
+            seen, self._head, self._gap = self._answer, self._took, (0.0, _TIE)
+            self._deliver(seen)
+        except _Over as over:
+            kinds = over.kinds
+        return Seen(seen, kinds, self._took, self._head, self._ran)
+
+    # Time
+
+    def _wait(self, time: Span) -> None:
+        """Let time pass without a byte; the client may lose patience."""
+        gap = add(self._gap, time)
+        if past(self._read, gap, self._choose):
+            left = max(0.0, (self._read or 0.0) - self._gap[1]), max(0.0, (self._read or 0.0) - self._gap[0])
+            self._took = add(self._took, left)
+            raise _Over(frozenset({"timeout.read"}))
+        self._gap, self._took = gap, add(self._took, time)
+
+    def _end(self, how: str) -> None:
+        if how == "stall":
+            if self._read is None:
+                raise Unknown("a silence without end, and no read timeout")
+            self._wait((math.inf, math.inf))
+        raise _Over(EARLY if self._head == ZERO else CUT)
+
+    # The phases
+
+    def _on_request(self, fault: Fault) -> None:
+        settings: Any = fault.settings
+        match fault.name:
+            case "status" if not settings.committed:
+                self._answer = self._answer or self._made_up(settings)
+            case "unauthorized":
+                size = _PROBLEM if settings.body is None else _size_of(settings.body)
+                self._answer = self._answer or Answer(401, size)
+            case "invalid_grant":
+                self._answer = self._answer or Answer(400, _PROBLEM, refuses=True)
+            case "expire_token":
+                self._expire(settings.token)
+            case "delay" | "stall" | "close" | "reset" if settings.at == "request":
+                self._act(fault)
+            case name if name not in _KNOWN:
+                raise Unknown(f"the fault {name}")
+            case _:
+                pass  # it acts later
+
+    def _on_response(self, fault: Fault) -> None:
+        settings: Any = fault.settings
+        match fault.name:
+            case "status" if settings.committed:
+                self._answer = self._made_up(settings)
+            case "html":
+                self._answer = Answer(settings.status, (100, 1000), good=False)
+            case "malformed_json":
+                self._break_json()
+            case "delay" | "stall" | "close" | "reset" if settings.at == "response":
+                self._act(fault)
+            case _:
+                pass
+
+    def _break_json(self) -> None:
+        answer = self._answer
+        if answer is None or answer.size[1] == 0:
+            return
+        if answer.status < 400 and answer.size[0] > 0:
+            self._answer = replace(answer, good=False, size=(answer.size[0] / 2, answer.size[1] + 1))
+        elif answer.status < 400:
+            self._answer = self._choose((answer, replace(answer, good=False)))
+        else:
+            self._answer = replace(answer, refuses=False)  # what it says can no longer be read
+
+    def _deliver(self, answer: Answer) -> None:
+        places = [(place, fault) for fault in self._step if (place := _place_of(fault, answer)) is not None]
+        for after, fault in sorted(places, key=lambda item: item[0]):
+            reached = after <= answer.size[0] - 1 or (after <= answer.size[1] - 1 and bool(self._choose((True, False))))
+            if reached and fault.name == "truncate":
+                self._end(fault.settings.ending)  # type: ignore[attr-defined] # a cut has one
+            elif reached:
+                self._act(fault)
+
+    def _act(self, fault: Fault) -> None:
+        """Do what a fault that has a place does once it is reached."""
+        settings: Any = fault.settings
+        silence: float | None = settings.time
+        if fault.name == "delay":
+            self._wait(_delay(settings))
+        elif fault.name == "stall" and silence is None:
+            self._end("stall")
+        else:
+            self._wait(_exactly(silence or 0.0))
+            if fault.name != "stall" or settings.then != "answer":
+                self._end(settings.then if fault.name == "stall" else fault.name)
+
+    def _made_up(self, settings: Any) -> Answer:
+        """Return the answer that the fault ``status`` gives."""
+        code: int = settings.code
+        usual = _PROBLEM if code >= 400 else ZERO
+        size = usual if settings.body is None else _size_of(settings.body)
+        in_progress: bool | None = None if code == 409 and getattr(settings.body, "fixture", None) else False
+        return Answer(code, size, good=code >= 400, waits=in_progress, told=_told(settings.retry_after, self._took))
+
+
+_KNOWN = frozenset(
+    {
+        "close", "delay", "expire_token", "html", "invalid_grant", "malformed_json", "reset", "stall", "status",
+        "truncate", "unauthorized",
+    }
+)  # fmt: skip
+
+
+def _place_of(fault: Fault, answer: Answer) -> float | None:
+    """Return the byte of the body at which a fault acts, None for one that does not act there."""
+    settings: Any = fault.settings
+    if fault.name == "truncate":
+        if settings.of != "body":
+            raise Unknown("a cut that counts the head's bytes")
+    elif fault.name not in ("delay", "stall", "close", "reset") or settings.at not in ("head", "body"):
+        return None
+    elif settings.at == "head":
+        return 0
+    return answer.size[0] // 2 if settings.after is None else settings.after
+
+
+def _exactly(seconds: float) -> Span:
+    return seconds, seconds
+
+
+def _delay(settings: Any) -> Span:
+    time: float | None = settings.time
+    if time is not None:
+        return _exactly(time)
+    if settings.uniform is not None:
+        return settings.uniform.min, settings.uniform.max
+    return 0.0, math.inf if settings.lognormal.max is None else settings.lognormal.max
+
+
+def _size_of(body: Any) -> Span:
+    if isinstance(body, str):
+        size = len(body.encode())
+        return size, size
+    if hasattr(body, "value"):
+        size = len(json.dumps(body.value, ensure_ascii=False, separators=(",", ":")).encode())
+        return size, size
+    return _UNKNOWN_SIZE
+
+
+def _told(asked: Any, took: Span) -> Span | None:
+    """Return how long a Retry-After asks to wait; a date names whole seconds, so it is known to one of them."""
+    if asked is None:
+        return None
+    if hasattr(asked, "date"):
+        return max(0.0, asked.date - 1 - took[1]), asked.date + 1
+    if hasattr(asked, "raw"):
+        return (float(asked.raw), float(asked.raw)) if asked.raw.isascii() and asked.raw.isdigit() else None
+    return float(math.ceil(asked)), float(math.ceil(asked))

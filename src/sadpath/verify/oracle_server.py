@@ -1,0 +1,214 @@
+"""The other side of the model: rules that decide what an exchange meets, tokens as the backend knows them, answers.
+
+A part of the oracle. The backend behaves well: what is asked for is there unless nothing ever had that id or it was
+deleted, and requests are as the API wants them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sadpath.scenario.model import Call, Match, Rule, Scenario, Step
+from sadpath.scenario.roles import Operation, Roles
+from sadpath.verify.oracle_seen import ZERO, Answer, Choose, Seen, Span, add, meet, past
+from sadpath.verify.policy import Policy
+
+__all__ = ["LIFETIME", "RAW", "Facts", "Lost", "Server", "Target", "matches", "target_of"]
+
+RAW = "http"
+LIFETIME = 3600.0
+"""Seconds that an access token is good for."""
+
+_NOBODY = "404404"
+"""What stands in the ids of things that no data set has."""
+
+_LARGE = 100_000.0
+
+Token = Literal["good", "bad", "none"]
+
+
+class Lost(Exception):
+    """From here on the model cannot follow; the text says why."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a case is: ``trip`` is how long the network takes there and back, in seconds.
+
+    ``bodies`` are those that the backend surely takes, by operation; None: all are.
+    """
+
+    scenario: Scenario
+    policy: Policy
+    roles: Roles
+    trip: float
+    bodies: Mapping[str, Collection[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a request is about; ``absent`` says that there is no such thing, ``body`` what it carries."""
+
+    operation: Operation
+    path: str
+    absent: bool = False
+    body: Any = None
+
+
+def target_of(call: Call, roles: Roles) -> Target:
+    """Return what a call's requests are about.
+
+    Raises:
+        Lost: for a request of the caller's own making, or an operation that is none of the API's.
+    """
+    if call.op == RAW:
+        path = str(call.args.get("path")).partition("?")[0]
+        operation = roles.match(str(call.args.get("method")), path)
+        if operation is None or "idempotency_key" in call.args or "headers" in call.args:
+            raise Lost("a request of the caller's own making")
+        return Target(operation, path, _NOBODY in path, call.args.get("json"))
+    known = roles.operations.get(call.op)
+    if known is None:
+        raise Lost(f"{call.op} is no operation of the API")
+    path = re.sub(r"\{([^}]+)\}", lambda name: str(call.args.get(name[1])), known.path)
+    return Target(known, path, _NOBODY in path, call.args.get("data"))
+
+
+def matches(on: Match, target: Target) -> bool:
+    """Tell whether a rule is about the exchanges of a target.
+
+    Raises:
+        Lost: for rules about connections.
+    """
+    if on.connection:
+        raise Lost("a rule is about connections")
+    if on.path is not None:
+        parts = re.split(r"(\*\*|\*)", on.path)
+        pattern = "".join({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts)
+        if re.fullmatch(pattern, target.path) is None:
+            return False
+    operation = target.operation
+    return (
+        on.operation in (None, operation.id)
+        and on.role in (None, operation.role)
+        and on.method in (None, operation.method)
+    )
+
+
+@dataclass
+class Server:
+    """What the client's requests meet.
+
+    ``access`` and ``refresh`` are the tokens that the client holds, as good as they are: none, good, or no longer.
+    """
+
+    facts: Facts
+    choose: Choose
+    access: Token = "good"
+    refresh: Token = "good"
+    access_age: Span = ZERO
+    exchanges: int = 0
+    rules: tuple[Rule, ...] = ()
+    _decided: list[int] = field(default_factory=list)
+    _gone: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        given = self.facts.scenario.given
+        states: dict[str, Token] = {"valid": "good", "none": "none"}
+        self.access = states.get(given.access_token, "bad")
+        self.refresh = states.get(given.refresh_token, "bad")
+        self.exchanges = int(given.cache != "empty")  # a connection may still be there from the warm-up
+        self.set_rules(self.facts.scenario.faults)
+
+    def set_rules(self, rules: tuple[Rule, ...]) -> None:
+        """Replace the rules; their counters begin anew."""
+        self.rules = rules
+        self._decided = [0] * len(rules)
+
+    def issue(self) -> None:
+        """Let the client have new tokens."""
+        self.access, self.refresh, self.access_age = "good", "good", ZERO
+
+    def take_tokens(self) -> None:
+        """Let the client have no tokens."""
+        self.access = self.refresh = "none"
+
+    def advance(self, seconds: float) -> None:
+        """Move time."""
+        self.access_age = add(self.access_age, (seconds, seconds))
+
+    # Exchanges
+
+    def ask(self, target: Target, *, signed: bool, conditional: bool) -> Seen:
+        """Return what the client sees of a request; ``signed`` says that it carries the access token, if there is one.
+
+        ``conditional`` says that it may ask whether what it knows is still true.
+        """
+        return self._meet(target, lambda: self._answer(target, signed=signed, conditional=conditional))
+
+    def renew(self) -> Seen:
+        """Return what the client sees of a renewal; the refresh token works once, whatever comes of the answer."""
+        operation = self.facts.roles.operations_of("refresh")[0]
+
+        def answer() -> Answer:
+            if self.refresh != "good":
+                return Answer(400, refuses=True)
+            self.refresh = "bad"
+            return Answer(200, (100, 4000))
+
+        return self._meet(Target(operation, operation.path), answer)
+
+    def _meet(self, target: Target, backend: Callable[[], Answer]) -> Seen:
+        step = self._step(target)
+        self.exchanges += 1
+        read = self.facts.policy.timeouts.read
+        return meet(step, backend, self._expire, read=read, trip=self.facts.trip, choose=self.choose)
+
+    def _expire(self, kind: str) -> None:
+        """Let the tokens of a kind expire, as far as they are good."""
+        if kind == "access" and self.access == "good":
+            self.access = "bad"
+        elif kind == "refresh" and self.refresh == "good":
+            self.refresh = "bad"
+
+    def _step(self, target: Target) -> Step:
+        """Return what the next exchange meets; a rule's counter moves when it decides."""
+        for index, rule in enumerate(self.rules):
+            if not matches(rule.on, target):
+                continue
+            if rule.chance is not None:
+                raise Lost("a rule acts by chance")
+            n = self._decided[index]
+            self._decided[index] += 1
+            if rule.plan is None:
+                return rule.fault or ()
+            if n < len(rule.plan):
+                return rule.plan[n]
+            return {"repeat": rule.plan[n % len(rule.plan)], "last": rule.plan[-1]}.get(rule.then, ())
+        return ()
+
+    def _answer(self, target: Target, *, signed: bool, conditional: bool) -> Answer:
+        """Return what the well-behaved backend answers."""
+        role = target.operation.role
+        if signed and (self.access != "good" or past(LIFETIME, self.access_age, self.choose)):
+            return Answer(401, (60, 600))
+        if target.absent or target.path in self._gone:
+            return Answer(404, (60, 400))
+        if not self._surely_takes(target) and self.choose((False, True)):
+            return Answer(401 if role == "login" else self.choose((422, 400)), (60, 1000))
+        if role in ("delete", "logout"):
+            if role == "delete":
+                self._gone.add(target.path)
+            return Answer(204, ZERO)
+        whole = Answer(201 if role == "create" else 200, (20, _LARGE))
+        if conditional and role in ("read", "list", "page"):
+            return Answer(304, ZERO) if self.choose((False, True)) else whole
+        return whole
+
+    def _surely_takes(self, target: Target) -> bool:
+        """Tell whether the backend has no reason to refuse what a request carries."""
+        known = self.facts.bodies
+        return known is None or target.body is None or target.body in known.get(target.operation.id, ())
