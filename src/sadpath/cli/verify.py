@@ -18,6 +18,7 @@ from sadpath.core.errors import UsageError
 if TYPE_CHECKING:
     from sadpath.verify.clients import ClientRequest
     from sadpath.verify.results import Results
+    from sadpath.verify.run import Job
     from sadpath.workspace import Workspace
 
 
@@ -109,11 +110,8 @@ def verify(
     Exit codes: 0 what was tested holds; 1 a client falls short; 2 something has to be mended first; 3 nothing was
     proved; 130 interrupted, with a report of what was known.
     """
-    from sadpath.report.progress import progress_for  # noqa: PLC0415 - brings Rich
-    from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - brings the judge
     from sadpath.verify.results import prepare_folder  # noqa: PLC0415 - brings Pydantic
     from sadpath.verify.run import Job, choose_scenarios, live_world  # noqa: PLC0415 - brings the judge
-    from sadpath.verify.run import verify as run  # noqa: PLC0415 - as above
     from sadpath.verify.stored import FOLDER  # noqa: PLC0415 - as above
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
@@ -135,14 +133,22 @@ def verify(
         root=root,
         command=shlex.join(["sadpath", *sys.argv[1:]]),
     )
+    names, requests = clients or [], None
+    if not known_bad:
+        words = _words(workspace, names, contract, every=every)
+        requests = _requests(workspace, words, contract, profile, root)
+    _finish(_carried_out(job, requests, names), report, form)
+
+
+def _carried_out(job: Job, requests: list[ClientRequest] | None, names: list[str]) -> Results:
+    """Put the clients asked for to the test, or known-bad ones where there are none, and show how it goes on."""
+    from sadpath.report.progress import progress_for  # noqa: PLC0415 - brings Rich
+    from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.run import verify as run  # noqa: PLC0415 - as above
+
     with progress_for(sys.stderr) as progress:
         job.watcher = progress
-        if known_bad:
-            results = verify_known_bad(job, clients or [])
-        else:
-            words = _words(workspace, clients or [], contract, every=every)
-            results = run(job, _requests(workspace, words, contract, profile, root))
-    _finish(results, report, form)
+        return verify_known_bad(job, names) if requests is None else run(job, requests)
 
 
 def _look_here() -> None:
