@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sadpath.drivers.messages import AdvanceStep, CallStep, Outcome, ParallelStep
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Parallel, StepOfCalls
 from sadpath.verify.policy import Policy
-from sadpath.verify.segments import Segment, call_names, deadline, records, segments
+from sadpath.verify.segments import Segment, call_names, deadline, placed, records, segments
 
 SOME = Policy.model_validate(
     {"timeouts": {"connect": "1s", "read": "500ms", "total": "3s"}, "retry": {"max_retries": 2}}
@@ -132,3 +132,21 @@ def test_a_client_that_promises_nothing_still_gets_a_deadline() -> None:
 
     assert 20 < deadline([step], Policy()) < 200
     assert deadline([step, step], Policy()) > deadline([step], Policy())
+
+
+def test_a_path_to_the_other_origin_is_filled_in() -> None:
+    """Only the path of an `http` call is filled in, at its beginning, also in a parallel step."""
+    origin = "http://127.0.0.1:1/s/x"
+    for op, path, sent in (
+        ("http", "{other_origin}/users/1", f"{origin}/users/1"),
+        ("http", "/users/{other_origin}", "/users/{other_origin}"),
+        ("users.get", "{other_origin}/users/1", "{other_origin}/users/1"),
+    ):
+        step = CallStep(call="a", op=op, args={"method": "GET", "path": path})
+        placed_step = placed(step, origin)
+        both = placed(ParallelStep(parallel=[step]), origin)
+        assert isinstance(placed_step, CallStep)
+        assert isinstance(both, ParallelStep)
+        assert (placed_step.args["path"], both.parallel[0].args["path"]) == (sent, sent)
+        assert step.args["path"] == path
+    assert placed(AdvanceStep(advance_ms=5), origin) == AdvanceStep(advance_ms=5)

@@ -101,6 +101,7 @@ calls:
   - users.get: {id: 1}
   - pages: users.list
   - http: {method: GET, path: /users}
+  - http: {method: GET, path: "{other_origin}/users"}
   - faults: [{on: auth.refresh, fault: reset}]
   - users.get
 expect: {for: shop-app, attempts: {users.get: 1}}
@@ -124,6 +125,7 @@ expect: {for: shop-app, attempts: {users.get: 1}}
         ("faults: [{on: connection, chance: 0.5, fault: refuse}]", "3: note: faults[0].fault.refuse: 'refuse' cannot be counted in the live world: the scenario runs in sim alone"),
         ("faults: [{on: connection, fault: dns_fail}]", "3: note: faults[0].fault.dns_fail: 'dns_fail' exists in the world 'sim' alone"),
         ("faults: [{on: '*', fault: {page: {body: {fixture: problem-lst}}}}]", "3: faults[0].fault.page: unknown fixture 'problem-lst' (did you mean 'problem-list'?)"),
+        ("calls: [{http: {method: GET, path: '{other_orign}/x'}}]", "3: calls[0].http.path: only {other_origin} can be filled in (did you mean '{other_origin}'?)"),
         ("calls: [users.gte]", "3: calls[0].users.gte: unknown operation 'users.gte' (did you mean 'users.get'?)"),
         ("calls:\n  - advence", "4: calls[0].advence: unknown operation 'advence' (did you mean 'advance'?)"),
         ("calls: [{parallel: [users.get, {pages: users.gte}]}]", "3: calls[0].parallel[1].pages.users.gte: unknown operation 'users.gte' (did you mean 'users.get'?)"),

@@ -23,6 +23,8 @@ from sadpath.scenario.rules import OPERATION_ID, Rule, is_file
 
 __all__ = [
     "CALL_OPTIONS",
+    "OTHER_ORIGIN",
+    "RAW_OPERATION",
     "RESERVED",
     "STEP_WORDS",
     "Advance",
@@ -42,6 +44,12 @@ STEP_WORDS = ("parallel", "advance", "offline", "faults")
 
 RESERVED = (*CALL_OPTIONS, *STEP_WORDS, "pages", "op")
 """What no operation can be called in a scenario."""
+
+RAW_OPERATION = "http"
+"""The operation by which any request can be asked for; no roles file lists it."""
+
+OTHER_ORIGIN = "{other_origin}"
+"""What the path of an ``http`` call begins with to go to the server's second origin: ``{other_origin}/users/1``."""
 
 _MAX_DEPTH = 64
 
@@ -78,6 +86,9 @@ def _operation(value: str) -> str:
 
 class Call(FileModel):
     """One operation asked of the client; ``pages`` asks for every page of it.
+
+    ``http`` asks for any request by ``method`` and ``path``; a path that begins with ``{other_origin}`` goes to the
+    server's second origin, where no token belongs.
 
     ``times`` asks for it more than once: at the same time within ``parallel``, else one after another. A
     ``cancel_after`` of zero cancels beforehand. A call that is not ``replayable`` has a body that can be read once.

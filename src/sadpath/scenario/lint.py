@@ -14,16 +14,22 @@ from pathlib import PurePath
 
 from sadpath.core.errors import FileProblem
 from sadpath.core.names import nearest
-from sadpath.scenario.calls import STEP_WORDS, Advance, Call, ChangeFaults, Offline, Parallel
+from sadpath.scenario.calls import (
+    OTHER_ORIGIN,
+    RAW_OPERATION,
+    STEP_WORDS,
+    Advance,
+    Call,
+    ChangeFaults,
+    Offline,
+    Parallel,
+)
 from sadpath.scenario.filemodel import Place
 from sadpath.scenario.loader import LoadedScenario
 from sadpath.scenario.roles import Operation, Roles
 from sadpath.scenario.rules import Fault, Match, Rule
 
 __all__ = ["RAW_OPERATION", "Surroundings", "lint_intro", "lint_scenario"]
-
-RAW_OPERATION = "http"
-"""The operation by which any request can be asked for; no roles file lists it."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*/[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -209,12 +215,19 @@ class _Lint:
             missing = [name for name in ("method", "path") if name not in call.args]
             if missing:
                 yield self._error(f"`{RAW_OPERATION}` needs the argument {missing[0]!r}", (*place, call.op))
+            yield from self._path(call.args.get("path"), (*place, call.op, "path"))
         elif roles is not None and call.op not in roles.operations:
             near = nearest(call.op, [*roles.operations, RAW_OPERATION, *STEP_WORDS])
             here = (*place, "pages", call.op) if call.pages else (*place, call.op)
             yield self._error(f"unknown operation {call.op!r}", here, near)
         elif roles is not None and call.pages and roles.role(call.op) not in ("page", "list"):
             yield self._error(f"{call.op!r} does not come in pages", (*place, "pages"))
+
+    def _path(self, path: object, place: Place) -> Iterator[FileProblem]:
+        """Check what a path is filled in with: the second origin, at its beginning, and nothing else."""
+        found = re.match(r"\{([^{}/]*)\}(/|$)", path) if isinstance(path, str) else None
+        if found is not None and f"{{{found[1]}}}" != OTHER_ORIGIN:
+            yield self._error(f"only {OTHER_ORIGIN} can be filled in", place, nearest(found[0], [OTHER_ORIGIN]))
 
     # The rest
 

@@ -19,7 +19,7 @@ from sadpath.scenario.roles import Roles
 if TYPE_CHECKING:
     from sadpath.verify.trace import CallRecord
 
-__all__ = ["MAX_ASSIGNMENTS", "MAX_EXCHANGES", "Assignment", "Group", "by_tag", "by_time", "groups"]
+__all__ = ["MAX_ASSIGNMENTS", "MAX_EXCHANGES", "Assignment", "Group", "by_tag", "by_time", "fits", "groups"]
 
 MAX_ASSIGNMENTS = 2_000
 """Assignments of one group that are tried; where more are possible nothing is proved, so nothing is found."""
@@ -174,6 +174,11 @@ class _Wanted:
             return False
         sent = parse_qs(exchange.query, keep_blank_values=True)
         return all(sent.get(name, [value])[0] == value for name, value in self.query.items())
+
+
+def fits(exchange: ExchangeEvent, call: CallRecord, roles: Roles) -> bool:
+    """Tell whether an exchange asks for what a call asks for, whenever it was and whoever made it."""
+    return _wanted(call, roles).fits(exchange)
 
 
 def _wanted(call: CallRecord, roles: Roles) -> _Wanted:

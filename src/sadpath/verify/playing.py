@@ -5,7 +5,7 @@ given → warm-up → segments of calls → the faults stop → the probe of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sadpath.core.errors import DriverError
@@ -25,7 +25,7 @@ from sadpath.drivers.messages import (
 from sadpath.scenario.model import Rule
 from sadpath.verify.needs import CACHED_ROLES, warm_up_calls
 from sadpath.verify.played import Case, Ending, Played
-from sadpath.verify.segments import Segment, as_step, deadline, records, segments
+from sadpath.verify.segments import Segment, as_step, deadline, placed, records, segments
 from sadpath.verify.stage import Stage
 from sadpath.verify.trace import CallRecord, Trace
 
@@ -105,8 +105,9 @@ class Playing:
         if scenario.heal and not self._hung:
             await self._recover()
         left = [*self.result.left_over, *(await self.end())]
-        await self.place.quiet()
-        played = Played(self.case, trace=self._trace(), history=history, moves=self.place.moves, left_over=left)
+        await self.place.quiet(scenario.given.network.latency)
+        trace = replace(self._trace(), left_over=tuple(dict.fromkeys(left)))
+        played = Played(self.case, trace=trace, history=history, moves=self.place.moves, left_over=left)
         played.first, played.last = first, last
         return played
 
@@ -246,7 +247,7 @@ class Playing:
             auth=grant,
             cache=self._cache if first else None,
             policy=policy,
-            calls=segment.steps,
+            calls=[placed(step, place.other_origin) for step in segment.steps],
         )
 
     def _take(self, end: End, *, replaces_session: bool) -> None:

@@ -17,11 +17,12 @@ from sadpath.drivers.messages import (
     ParallelStep,
     RunStep,
 )
+from sadpath.scenario.calls import OTHER_ORIGIN, RAW_OPERATION
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Parallel, Rule, StepOfCalls
 from sadpath.verify.contract import Policy
 from sadpath.verify.trace import CallRecord
 
-__all__ = ["Segment", "call_names", "deadline", "records", "segments"]
+__all__ = ["Segment", "call_names", "deadline", "placed", "records", "segments"]
 
 _CONNECT, _READ, _RETRIES, _PAGES = 5.0, 10.0, 3, 20
 """What is assumed of a client that promises nothing: seconds for a connect and for a read, retries, pages."""
@@ -94,6 +95,23 @@ def as_step(call: Call, name: str) -> CallStep:
         start_after_ms=None if call.start_after is None else call.start_after * 1000,
         replayable=call.replayable,
     )
+
+
+def placed(step: RunStep, other_origin: str | None) -> RunStep:
+    """Return a step as the client is to be asked: paths that lead to the other origin as the absolute URLs they are.
+
+    The trace keeps the scenario's own words, which are the same in every run.
+    """
+    if isinstance(step, ParallelStep):
+        return ParallelStep(parallel=[_placed(call, other_origin) for call in step.parallel])
+    return _placed(step, other_origin) if isinstance(step, CallStep) else step
+
+
+def _placed(call: CallStep, other_origin: str | None) -> CallStep:
+    path = call.args.get("path")
+    if call.op != RAW_OPERATION or not isinstance(path, str) or not path.startswith(OTHER_ORIGIN):
+        return call
+    return call.model_copy(update={"args": {**call.args, "path": f"{other_origin}{path.removeprefix(OTHER_ORIGIN)}"}})
 
 
 def deadline(steps: Iterable[RunStep], policy: Policy) -> float:

@@ -124,10 +124,13 @@ class Stage:
 
     # What the judge is given
 
-    async def quiet(self) -> None:
-        """Wait until every exchange has ended and every connection is over; at most a quarter of a second."""
+    async def quiet(self, latency: float = 0.0) -> None:
+        """Wait until every exchange has ended and every connection is over.
+
+        At most a quarter of a second, and the ``latency`` of the network: the end of a connection is under way too.
+        """
         waited = 0.0
-        while waited < _QUIET_AT_MOST and not self._is_quiet():
+        while waited < _QUIET_AT_MOST + latency and not self._is_quiet():
             await self.session.clock.sleep(_QUIET_STEP)
             waited += _QUIET_STEP
 

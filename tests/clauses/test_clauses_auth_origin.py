@@ -1,0 +1,46 @@
+"""AUTH-15 on told traces: where a token may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.clauses.stories import Story
+
+ABROAD = {"method": "GET", "path": "{other_origin}/users/1"}
+CREDENTIALS = [("authorization", "Bearer #1a2b3c4d")]
+
+
+def _abroad(args: dict[str, Any] | None = None, **facts: Any) -> Story:
+    """Tell of a call to another origin."""
+    story = Story(facts={"secrets": ("s3cret",)})
+    call = story.call("http", ABROAD | (args or {}), token=None)
+    call.meets(200, path="/users/1", **facts).ok()
+    story.events[-1].operation = story.events[-1].role = "other_origin"
+    return story
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [({}, "pass"), ({"token": 1}, "fail"), ({"sent_headers": CREDENTIALS}, "fail"),
+     ({"query": "access_token=s3cret"}, "fail"), ({"query": "access_token=other"}, "pass")],
+)  # fmt: skip
+def test_the_token_stays_at_home(facts: dict[str, Any], verdict: str) -> None:
+    """AUTH-15 fails for a token that goes to another origin, in its header or in the URL."""
+    assert _abroad(**facts).verdict("AUTH-15") == verdict
+
+
+def test_what_the_caller_sends_is_the_caller_s() -> None:
+    """AUTH-15 does not blame the client for credentials that the call itself names."""
+    story = _abroad({"headers": {"Authorization": "Basic eDp5"}}, sent_headers=CREDENTIALS)
+
+    assert story.verdict("AUTH-15") == "pass"
+
+
+def test_only_another_origin_counts() -> None:
+    """AUTH-15 is exercised by requests to another origin alone."""
+    story = Story()
+    story.call().meets(200).ok()
+
+    assert story.verdict("AUTH-15") == "not_exercised"
