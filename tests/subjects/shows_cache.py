@@ -90,8 +90,9 @@ async def entry_that_was_written(create: Create) -> Any:
 @shows("refreshes-each-time", good=2, bad=4)
 async def refreshes_of_three_hits(create: Create) -> Any:
     """How often the settings are fetched for one miss and three hits at once."""
-    async with serving() as server, driven(create, server.url) as client:
-        server.on("GET /settings", reply(200, SETTINGS), wait(0.1, reply(200, SETTINGS)))
+    promised = single(timeouts={"read_ms": 2000})
+    async with serving() as server, driven(create, server.url, promised=promised) as client:
+        server.on("GET /settings", reply(200, SETTINGS), wait(0.5, reply(200, SETTINGS)))
         await client.call("settings.get")
         await asyncio.gather(*(client.call("settings.get") for _ in range(3)))
         await client.settle()

