@@ -32,6 +32,9 @@ __all__ = ["SimCampaign", "hunt_in_sim", "verify_in_sim"]
 _SHARE = 50
 """Cases that are drawn from one seed: enough to learn from, few enough to be shared out evenly."""
 
+_PARTS = 4
+"""Into how many tasks the findings of a client are shared out; what is found does not depend on how many workers."""
+
 
 def verify_in_sim(job: Job, requests: Sequence[ClientRequest]) -> Results:
     """Run everything and return the results; Ctrl-C ends it early, with what is known by then.
@@ -163,8 +166,8 @@ class SimCampaign(_Work):
                     known = wanted.get(name)
                     if name not in small and (known is None or size_of(play.scenario) < size_of(known.scenario)):
                         wanted[name] = play
-            names, jobs = list(wanted), self.job.jobs or os.cpu_count() or 1
-            for part in (names[start::jobs] for start in range(min(jobs, len(names)))):
+            names = list(wanted)
+            for part in (names[start::_PARTS] for start in range(min(_PARTS, len(names)))):
                 cases = dict.fromkeys(wanted[name].index for name in part)
                 yield Shrink(
                     number,
@@ -199,7 +202,7 @@ class SimCampaign(_Work):
         everything: list[Summary] = []
         for number, client in enumerate(self.clients):
             own = [item for who, item in told if who == number]
-            drawn = list(self._found[number].values())
+            drawn = sorted(self._found[number].values(), key=lambda item: (item.size, item.case.id))
             everything += [*own, *(item for item in drawn if item.drawn)]
             clauses = clauses_for(client.contract)
             results.clients.append(

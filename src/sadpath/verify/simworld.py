@@ -44,7 +44,7 @@ from sadpath.workspace import Workspace
 __all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
 
 _VIRTUAL_SECONDS = 1e7
-_STEPS, _STEPS_PER_CALL = 50_000, 3_000
+_STEPS, _STEPS_PER_CALL = 20_000, 3_000
 """How many callbacks and network events a case may take: many times what any needs that ends by itself."""
 
 
