@@ -98,8 +98,9 @@ def test_it_can_be_driven() -> None:
     assert all(status is not None and status < 300 for status, _ in events)
     data = [outcome.value.data for outcome in outcomes if outcome.value is not None]
     assert data[0] == data[8]
-    assert [item["id"] for item in data[1]] == [4, 5, 6]
+    assert [item["id"] for item in data[1]["data"]] == [4, 5, 6]
     assert data[3]["user_name"] == "Rear Admiral"
+    assert data[4] is None
     assert [item["id"] for item in data[11]] == [*range(1, 3), *range(4, 52)]
     assert len({item["id"] for item in data[12]}) == len(data[12]) > 4
     assert (result.signed_in, result.logouts) == (True, 0)

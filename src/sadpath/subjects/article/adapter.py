@@ -10,7 +10,7 @@ from sadpath.core.clock import Clock
 from sadpath.drivers.messages import AuthGrant, ClientInfo, ErrorReport, Hello, Outcome, OutcomeValue, Result, Run
 from sadpath.drivers.subject import NotSupported, Subject
 from sadpath.subjects.article.dio import Dio, Response, Timeouts
-from sadpath.subjects.article.dtos import Order, PaginatedResult, User, UserDto
+from sadpath.subjects.article.dtos import Order, OrderPage, PaginatedResult, User, UserDto
 from sadpath.subjects.article.interceptors import (
     AuthInterceptor,
     AuthService,
@@ -166,9 +166,8 @@ class ArticleSubject:
                 following = {"page": result.data.current_page + 1}
                 more = result.data.has_more
             else:
-                orders, cursor = result.data
-                items += orders
-                following, more = {"cursor": cursor}, bool(cursor)
+                items += result.data.items
+                following, more = {"cursor": result.data.cursor}, bool(result.data.cursor)
             if not more:
                 return Success(items)
 
@@ -233,16 +232,12 @@ def _outcome(result: Success[Any] | Err[Any], tag: str) -> Outcome:
 def _plain(data: Any) -> Any:
     match data:
         case Response():
-            return data.data
+            return None if data.data == "" else data.data
         case User():
             since = data.member_since.isoformat().replace("+00:00", "Z")
             return UserDto(data.id, data.name, data.email, data.avatar_url, since).to_json()
-        case Order():
+        case Order() | OrderPage() | PaginatedResult():
             return data.json
-        case PaginatedResult():
-            return [_plain(item) for item in data.items]
-        case (list() as orders, _):
-            return [_plain(item) for item in orders]
         case list():
             return [_plain(item) for item in data]
     return asdict(data) if is_dataclass(data) and not isinstance(data, type) else data

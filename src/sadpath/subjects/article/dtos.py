@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-__all__ = ["Order", "PaginatedResult", "Settings", "User", "UserDto", "read_order"]
+__all__ = ["Order", "OrderPage", "PaginatedResult", "Settings", "User", "UserDto", "read_order"]
 
 T = TypeVar("T")
 
@@ -87,12 +87,27 @@ def read_order(json: Any) -> Order:
 
 
 @dataclass(frozen=True)
+class OrderPage:
+    """Some orders, and where to go on; with the JSON they came as."""
+
+    items: list[Order]
+    cursor: str | None
+    json: dict[str, Any]
+
+    @classmethod
+    def from_json(cls, json: Any) -> OrderPage:
+        """Read the API's shape; a wrong one raises whatever it raises."""
+        return cls([read_order(item) for item in json["data"]], json.get("next_cursor"), json)
+
+
+@dataclass(frozen=True)
 class PaginatedResult:
-    """A page of users, and where it stands."""
+    """A page of users, and where it stands; with the JSON it came as."""
 
     items: list[UserDto]
     current_page: int
     total_pages: int
+    json: dict[str, Any]
 
     @property
     def has_more(self) -> bool:
@@ -103,7 +118,7 @@ class PaginatedResult:
     def from_json(cls, json: Any) -> PaginatedResult:
         """Read the API's envelope; a wrong one raises whatever it raises."""
         items = [UserDto.from_json(item) for item in typed(json["data"], list)]
-        return cls(items, typed(json["meta"]["current_page"], int), typed(json["meta"]["last_page"], int))
+        return cls(items, typed(json["meta"]["current_page"], int), typed(json["meta"]["last_page"], int), json)
 
 
 def typed(value: Any, kind: type[T]) -> T:

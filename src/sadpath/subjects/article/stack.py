@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from sadpath.subjects.article.dio import CancelToken, Dio, DioError, Response
-from sadpath.subjects.article.dtos import Order, PaginatedResult, Settings, User, UserDto, read_order
+from sadpath.subjects.article.dtos import Order, OrderPage, PaginatedResult, Settings, User, UserDto, read_order
 from sadpath.subjects.article.results import Err, NetworkFailure, Result, Success, UnexpectedFailure
 
 __all__ = ["Asking", "LocalDataSource", "RemoteDataSource", "Repository"]
@@ -62,10 +62,9 @@ class RemoteDataSource:
         """Fetch the settings."""
         return Settings.from_json((await self.send(asking, "GET", "/settings")).data)
 
-    async def get_orders(self, asking: Asking, **query: Any) -> tuple[list[Order], str | None]:
+    async def get_orders(self, asking: Asking, **query: Any) -> OrderPage:
         """Fetch some orders, and where to go on."""
-        data = (await self.send(asking, "GET", "/orders", **query)).data
-        return [read_order(item) for item in data["data"]], data.get("next_cursor")
+        return OrderPage.from_json((await self.send(asking, "GET", "/orders", **query)).data)
 
     async def create_order(self, asking: Asking, data: Any) -> Order:
         """Place an order."""
