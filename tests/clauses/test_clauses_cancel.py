@@ -63,6 +63,14 @@ def test_nothing_is_sent_after_it(at: float, verdict: str) -> None:
     assert story.verdict("CANCEL-01") == verdict
 
 
+def test_a_clock_that_is_moved_on_takes_no_time() -> None:
+    """CANCEL-01 does not count seconds by which the clock was moved on before the server heard of the cancel."""
+    for calls, verdict in (([], "fail"), ([{"advance": "1s"}], "pass")):
+        story = Story(scenario={"calls": ["settings.get", *calls]})
+        _left(story, AFTER + 1.0).cancelled()
+        assert story.verdict("CANCEL-01") == verdict
+
+
 def test_a_refresh_may_finish() -> None:
     """CANCEL-01 does not count a refresh that goes on: others may wait for it."""
     story = Story()

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.model import Advance
 from sadpath.verify.attribution import fits
 from sadpath.verify.sight import INVALID, json_of
 from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["about", "body_of", "has_value", "items_of", "reported", "same", "shown", "sure_calls"]
+__all__ = ["about", "body_of", "clock_moves", "has_value", "items_of", "reported", "same", "shown", "sure_calls"]
 
 _BOM = b"\xef\xbb\xbf"
 _WRITES = frozenset({"write", "create"})
@@ -27,6 +28,11 @@ def sure_calls(trace: Trace) -> Iterator[tuple[CallRecord, tuple[ExchangeEvent, 
         if group.certain:
             own = group.likeliest
             yield from ((call, own[call.tag]) for call in group.calls if call.phase == "case")
+
+
+def clock_moves(trace: Trace) -> float:
+    """Return by how many seconds the clock may have been moved on while something was still under way."""
+    return sum(step.advance for step in trace.scenario.calls if isinstance(step, Advance))
 
 
 def has_value(call: CallRecord) -> bool:

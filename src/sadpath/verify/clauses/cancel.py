@@ -8,7 +8,7 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace
-from sadpath.verify.values import sure_calls
+from sadpath.verify.values import clock_moves, sure_calls
 from sadpath.verify.wording import count, ended_as, seconds
 
 
@@ -52,7 +52,7 @@ def _nothing_more(trace: Trace) -> Iterator[Finding]:
         if call.tag not in own_of:
             continue
         _, own = own_of[call.tag]
-        later = [item for item in own if item.t_arrived > at + _race(trace)]
+        later = [item for item in own if item.t_arrived > at + _race(trace) + clock_moves(trace)]
         if later:
             yield found(
                 f"{call.title} was cancelled, and {seconds(later[0].t_arrived - at)} after that exchange "
@@ -73,7 +73,7 @@ def _shared(trace: Trace, call: CallRecord, at: float) -> bool:
 
 
 def _kept_open(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...], at: float) -> Iterator[Finding]:
-    limit = (trace.policy.cancel.within or 0.0) + _race(trace)
+    limit = (trace.policy.cancel.within or 0.0) + _race(trace) + clock_moves(trace)
     for item in own:
         if item.t_arrived > at:
             continue

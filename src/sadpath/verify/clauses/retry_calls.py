@@ -9,7 +9,7 @@ from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.retrying import RETRY_READS, Retries
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
-from sadpath.verify.values import sure_calls
+from sadpath.verify.values import clock_moves, sure_calls
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges, seconds
 
 _SLACK = 0.5
@@ -30,7 +30,8 @@ def _within_its_time(trace: Trace) -> Iterator[Finding]:
     own_of = {call.tag: own for call, own in sure_calls(trace)}
     for call in trace.case_calls():
         own = own_of.get(call.tag, ())
-        late = [item for item in own if item.t_arrived > call.t_started + total + trace.limits(None).race]
+        latest = call.t_started + total + trace.limits(None).race + clock_moves(trace)
+        late = [item for item in own if item.t_arrived > latest]
         if call.outcome is None:
             yield found(
                 f"{call.title} had not ended when the case's deadline came, long after its {seconds(total)}", own, call
