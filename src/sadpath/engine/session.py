@@ -64,6 +64,7 @@ class Session:
         self.scenario_name: str | None = None
         self.scenario: Scenario | None = None
         self.data: str | None = None
+        self._data_seed: int | None = None
         self.latency = 0.0
         self.healed = False
         self.ended = asyncio.Event()
@@ -90,8 +91,9 @@ class Session:
         self.scenario = scenario
         self.healed = False
         if scenario is not None:
-            if scenario.given.data is not None:
-                self.data = scenario.given.data.fixture
+            given = scenario.given.data
+            if given is not None and given.fixture != self.data:
+                self.data, self._data_seed = given.fixture, None
             self.latency = scenario.given.network.latency
         else:
             self.latency = 0.0
@@ -107,8 +109,14 @@ class Session:
         self.set_rules(())
 
     def seam(self) -> Seam:
-        """Return a fresh seam for one exchange."""
-        return Seam(self.id, self.seed, self.clock, self.data)
+        """Return a fresh seam for one exchange.
+
+        The first one settles the seed of the data. A scenario's own seed is that of what it leaves to chance: its
+        coming into force later makes no other data of those at hand, nor invalidates tokens; a reset or another data set does.
+        """
+        if self._data_seed is None:
+            self._data_seed = self.seed
+        return Seam(self.id, self._data_seed, self.clock, self.data)
 
     def next_exchange(self) -> int:
         """Number the next exchange."""
@@ -148,6 +156,7 @@ class Session:
         self.tokens = TokenLedger()
         self.problems.clear()
         self._exchanges = 0
+        self._data_seed = None
         self.set_scenario(self.scenario_name, self.scenario)
 
     def end(self) -> None:

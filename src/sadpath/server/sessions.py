@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.requests import cookie_parser
 
@@ -18,7 +18,7 @@ from sadpath.core.chance import draw_bytes
 from sadpath.core.clock import Clock
 from sadpath.core.events import ExchangeEvent
 from sadpath.engine.asgi import Found, Headers, Refused
-from sadpath.engine.session import Seam, Session
+from sadpath.engine.session import Session
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Hooks, problem
 from sadpath.scenario.model import Scenario
@@ -34,7 +34,6 @@ __all__ = [
     "COOKIE",
     "DEFAULT",
     "HEADER",
-    "ServedSession",
     "SessionStore",
 ]
 
@@ -49,34 +48,6 @@ _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 6
 
 Watcher = Callable[[ExchangeEvent], None]
-
-
-class ServedSession(Session):
-    """A session whose data keep the seed that they were made from.
-
-    A scenario's own seed is that of what it leaves to chance. Its coming into force in the middle of a session must not
-    make other data of those at hand, nor invalidate tokens: only a reset, or another data set, does.
-    """
-
-    data_seed: int | None = None
-
-    def seam(self) -> Seam:
-        """Return a fresh seam for one exchange; the first one settles the seed of the data."""
-        if self.data_seed is None:
-            self.data_seed = self.seed
-        return replace(super().seam(), seed=self.data_seed)
-
-    def set_scenario(self, name: str | None, scenario: Scenario | None) -> None:
-        """Put a scenario in force from the next exchange on."""
-        before = self.data
-        super().set_scenario(name, scenario)
-        if self.data != before:
-            self.data_seed = None
-
-    def reset(self) -> None:
-        """Forget data, tokens, counters, clock and journal."""
-        super().reset()
-        self.data_seed = None
 
 
 @dataclass(slots=True)
@@ -123,7 +94,7 @@ class SessionStore:
         self._ports: dict[int, str] = {}
         self._watchers: list[Watcher] = []
         self._ordinal = 0
-        self.default = ServedSession(
+        self.default = Session(
             DEFAULT, ordinal=0, clock=clock, name=DEFAULT, seed=seed, journal_limit=journal_limit
         )
         self._leases[DEFAULT] = _Lease(self.default, clock.now(), None)
@@ -200,7 +171,7 @@ class SessionStore:
         if len(self._leases) - 1 >= self.limit:
             raise TooManySessions(f"There are {self.limit} sessions, and no more are kept: delete some, or give a ttl")
         self._ordinal += 1
-        session = ServedSession(
+        session = Session(
             name if name is not None else self._new_id(),
             ordinal=self._ordinal,
             clock=self.clock,
