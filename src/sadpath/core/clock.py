@@ -96,7 +96,7 @@ class OffsetClock:
         self._offset = 0.0
 
     def elapsed(self) -> float:
-        """Return seconds since the clock was made, advances left out: the time of the journal."""
+        """Return seconds since the clock was made, advances left out: how long a case took."""
         return self._base.now() - self._start
 
     def now(self) -> float:

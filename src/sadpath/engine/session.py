@@ -112,7 +112,8 @@ class Session:
         """Return a fresh seam for one exchange.
 
         The first one settles the seed of the data. A scenario's own seed is that of what it leaves to chance: its
-        coming into force later makes no other data of those at hand, nor invalidates tokens; a reset or another data set does.
+        coming into force later makes no other data of those at hand, nor invalidates tokens; a reset, or another data
+        set, does.
         """
         if self._data_seed is None:
             self._data_seed = self.seed
