@@ -77,6 +77,7 @@ class Playing:
         self._cache: list[CacheEntry] | None = None
         self._signed_in = True
         self._generation: int | None = None
+        self._grant: AuthGrant | None = None
         self._own: tuple[int, int] | None = None
         self._under_way: _UnderWay | None = None
 
@@ -90,14 +91,26 @@ class Playing:
 
     async def run(self) -> Played:
         """Run the case and return its trace."""
-        scenario = self.case.scenario
-        grant = await self._start()
-        self._own = first, begun = self.place.next_exchange, len(self.place.history) - 1
-        for segment in segments(scenario.calls, moves_clock="fake_clock" in self._declared):
-            if self._hung:
-                break
-            await self._segment(segment, grant)
-            grant = None
+        await self.begin()
+        for segment in segments(self.case.scenario.calls, moves_clock="fake_clock" in self._declared):
+            await self.go_on(segment)
+        return await self.finish()
+
+    async def begin(self) -> None:
+        """Bring the client into the world that the scenario begins in."""
+        self._grant = await self._start()
+        self._own = self.place.next_exchange, len(self.place.history) - 1
+
+    async def go_on(self, segment: Segment) -> list[CallRecord]:
+        """Let the client make a segment's calls and return them; nothing is asked of one that hangs."""
+        if self._hung:
+            return []
+        grant, self._grant = self._grant, None
+        return await self._segment(segment, grant)
+
+    async def finish(self) -> Played:
+        """Let the faults stop, look how the client recovers, close it, and return the trace of it all."""
+        scenario, (first, begun) = self.case.scenario, self._own or (1, 0)
         last, history = self.place.next_exchange - 1, self.place.history[begun:]
         if scenario.heal and not self._hung:
             self.place.heal()
