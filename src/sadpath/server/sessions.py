@@ -94,9 +94,7 @@ class SessionStore:
         self._ports: dict[int, str] = {}
         self._watchers: list[Watcher] = []
         self._ordinal = 0
-        self.default = Session(
-            DEFAULT, ordinal=0, clock=clock, name=DEFAULT, seed=seed, journal_limit=journal_limit
-        )
+        self.default = Session(DEFAULT, ordinal=0, clock=clock, name=DEFAULT, seed=seed, journal_limit=journal_limit)
         self._leases[DEFAULT] = _Lease(self.default, clock.now(), None)
 
     # How a request finds its session
