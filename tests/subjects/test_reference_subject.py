@@ -518,6 +518,19 @@ def test_the_session_can_be_replaced() -> None:
     assert (result.signed_in, result.logouts) == (True, 0)
 
 
+def test_who_is_signed_in_is_known_before_any_call() -> None:
+    """A client that was asked for nothing yet says whether it was given a session."""
+
+    async def main() -> list[bool | None]:
+        found: list[bool | None] = []
+        for auth in (None, AuthGrant(access_token="a", refresh_token="b", email=EMAIL, password="x")):
+            async with driven(create, "http://127.0.0.1:9", auth=auth) as client:
+                found.append((await client.settle()).signed_in)
+        return found
+
+    assert asyncio.run(main()) == [False, True]
+
+
 @pytest.mark.parametrize(
     ("op", "args", "options"),
     [

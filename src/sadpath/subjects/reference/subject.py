@@ -145,6 +145,7 @@ class ReferenceSubject:
             ca_pem=run.tls_ca,
         )
         self._client = self.build(wiring)
+        await self._client.stack.session.load()  # as entering it would: who is signed in is known before any call
 
     async def resume(self, run: Run) -> None:
         """Go on with the client as it is, with another session or none."""
