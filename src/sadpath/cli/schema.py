@@ -29,12 +29,12 @@ SOURCES = {
     Kind.scenario: "sadpath.scenario.schema:scenario_schema",
     Kind.contract: "sadpath.verify.contractfile:contract_schema",
     Kind.roles: "sadpath.scenario.schema:roles_schema",
-    Kind.case: "sadpath.verify.stored:StoredCase",
+    Kind.case: "sadpath.verify.stored:case_schema",
     Kind.results: "sadpath.verify.results:Results",
 }
 """Where each format is defined: a function that returns its schema, or its model."""
 
-TITLES = {Kind.case: "A stored case of sadpath", Kind.results: "Results of sadpath"}
+TITLES = {Kind.results: "Results of sadpath"}
 """What the schemas that come from a model are called."""
 
 

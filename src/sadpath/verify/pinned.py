@@ -26,8 +26,8 @@ __all__ = ["assert_holds"]
 
 def assert_holds(
     scenario: str,
-    client: str,
     *,
+    client: str | None = None,
     contract: str | None = None,
     profile: str = "published",
     name: str = "pinned",
@@ -39,8 +39,8 @@ def assert_holds(
 
     Args:
         scenario: the text of a scenario file.
-        client: a contract's name, or ``package:factory``.
-        contract: by which contract a ``package:factory`` is judged: a name or a file.
+        client: a contract's name, or ``package:factory``; default: who the contract's file names.
+        contract: a contract by its name or file, where the client's name is not enough.
         profile: the contract's profile.
         name: the case's name; with ``seed`` the key of what is left to chance.
         seed: of data and chance.
@@ -69,7 +69,7 @@ def _read(text: str) -> Scenario:
     return YamlFile.parse(text, "the scenario of the test").to_model(Scenario, Reading())
 
 
-def _client(workspace: Workspace, word: str, contract: str | None, profile: str, seed: int) -> Client:
+def _client(workspace: Workspace, word: str | None, contract: str | None, profile: str, seed: int) -> Client:
     file = None
     if contract is not None:
         file = Path(contract) if Path(contract).suffix else workspace.contract_path(contract)

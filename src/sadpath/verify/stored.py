@@ -29,8 +29,10 @@ from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.load import is_factory_name, load_driver
 from sadpath.scenario.filemodel import FileModel, Several, explain, field_path
 from sadpath.scenario.model import Parallel, Reading, Scenario
+from sadpath.scenario.schema import model_schema, scenario_schema
 from sadpath.verify.clients import make_client
 from sadpath.verify.contract import Contract, DriverSpec
+from sadpath.verify.contractfile import contract_schema
 from sadpath.verify.judging import Judged
 from sadpath.verify.played import Case, Client, WorldName
 from sadpath.verify.resolved import resolved
@@ -38,7 +40,7 @@ from sadpath.verify.stage import session_name
 from sadpath.verify.storedtest import pytest_text
 from sadpath.workspace import reference_root
 
-__all__ = ["FOLDER", "Said", "StoredCase", "StoredClient", "keep", "session_key"]
+__all__ = ["FOLDER", "Said", "StoredCase", "StoredClient", "case_schema", "keep", "session_key"]
 
 FOLDER = Path(".sadpath") / "cases"
 """Where cases are stored, below the current folder."""
@@ -62,6 +64,17 @@ def keep(judged: Judged, folder: Path | None, *, trace: str | None = None, root:
     except UsageError:
         return None
     return f"sadpath replay {shlex.quote(str(path))}"
+
+
+def case_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a stored case; the scenario and the contract in it are as their own files."""
+    whole = model_schema(StoredCase, "A stored case of sadpath")
+    parts = {"Scenario": scenario_schema(), "Contract": contract_schema()}
+    for name, part in parts.items():
+        whole["$defs"] |= part.pop("$defs")
+        part.pop("$schema")
+        whole["$defs"][name] = part
+    return whole
 
 
 class StoredClient(FileModel):

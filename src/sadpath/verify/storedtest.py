@@ -24,6 +24,7 @@ def pytest_text(stored: StoredCase) -> str:
     """Return a test that fails until the client keeps what it breaks in this case."""
     word, contract, root = _client_of(stored)
     arguments = {
+        "client": word,
         "contract": contract,
         "profile": stored.client.profile if stored.client.profile != "published" else None,
         "name": stored.name,
@@ -41,7 +42,7 @@ def pytest_text(stored: StoredCase) -> str:
         f'SCENARIO = """\\\n{_safe(stored.scenario.to_yaml())}"""\n\n\n'
         f"def test_{_slug(stored)}() -> None:\n"
         f'    """{_safe(shorten(" ".join(promise) or "The client keeps its promises in this case", _WIDTH))}."""\n'
-        f"    assert_holds(\n        SCENARIO,\n        {_literal(word)},\n{''.join(given)}    )\n"
+        f"    assert_holds(\n        SCENARIO,\n{''.join(given)}    )\n"
     )
 
 
@@ -52,15 +53,19 @@ def _intro(stored: StoredCase) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _client_of(stored: StoredCase) -> tuple[str, str | None, str | None]:
-    """Return by which name the client is found again, by which contract it is judged, and in which workspace."""
+def _client_of(stored: StoredCase) -> tuple[str | None, str | None, str | None]:
+    """Return by which name the client is found again, by which contract it is judged, and in which workspace.
+
+    A client that was named by its contract's file has no other name.
+    """
     words = shlex.split(stored.client.command)
     options = dict(pairwise(words))
     driver = stored.client.contract.driver.python or stored.client.name
     if "--known-bad" in options:
         return driver, _KNOWN_BAD_CONTRACT, options.get("--root")
-    word = words[0] if words and not words[0].startswith("-") else driver
-    return word, options.get("--contract"), options.get("--root")
+    contract = options.get("--contract")
+    word = words[0] if words and not words[0].startswith("-") else None if contract is not None else driver
+    return word, contract, options.get("--root")
 
 
 def _slug(stored: StoredCase) -> str:
