@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.clauses.stories import Story
+from tests.clauses.stories import ALL, Story
 
 ABROAD = {"method": "GET", "path": "{other_origin}/users/1"}
 CREDENTIALS = [("authorization", "Bearer #1a2b3c4d")]
@@ -44,3 +44,12 @@ def test_only_another_origin_counts() -> None:
     story.call().meets(200).ok()
 
     assert story.verdict("AUTH-15") == "not_exercised"
+
+
+def test_it_is_known_without_tags_whose_request_it_is() -> None:
+    """A request to another origin is found to be the call's own by its path, also for a client without tags."""
+    story = _abroad(body=b'{"origin": "other"}')
+    story.capabilities = ALL - {"call_tag"}
+    trace = story.trace()
+
+    assert [item.exchange for item in trace.exchanges_of(trace.calls[0])] == [1]

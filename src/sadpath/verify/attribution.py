@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.calls import OTHER_ORIGIN
 from sadpath.scenario.roles import Roles
+from sadpath.server.other_origin import OPERATION as ABROAD
 
 if TYPE_CHECKING:
     from sadpath.verify.trace import CallRecord
@@ -183,10 +185,13 @@ def fits(exchange: ExchangeEvent, call: CallRecord, roles: Roles) -> bool:
 
 def _wanted(call: CallRecord, roles: Roles) -> _Wanted:
     if call.op == "http":
-        target = urlsplit(str(call.args.get("path", "")))
+        given = str(call.args.get("path", ""))
+        operation_abroad = ABROAD if given.startswith(OTHER_ORIGIN) else None
+        target = urlsplit(given.removeprefix(OTHER_ORIGIN))
         query = {name: values[0] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
         method = call.args.get("method")
-        return _Wanted(None, str(method).upper() if method is not None else None, unquote(target.path), query)
+        verb = str(method).upper() if method is not None else None
+        return _Wanted(operation_abroad, verb, unquote(target.path), query)
     operation = roles.operations.get(call.op)
     if operation is None:
         return _Wanted(call.op, None, None, {})
