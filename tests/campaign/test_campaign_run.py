@@ -129,7 +129,7 @@ def test_a_hang_that_happens_once_is_flaky() -> None:
     who = client(moody(Hangs, 3), "moody", **promise)
     found = campaign([case(SILENT, who, heal=False)])
 
-    assert found.judged[0].failing() == []
+    assert "END-01" not in found.judged[0].failing()
     assert "END-01" in found.judged[0].flaky
 
 

@@ -203,8 +203,8 @@ def test_profiles_are_put_over_the_policy(write: Write) -> None:
     [
         ("all", {clause.id for clause in all_clauses()}),
         ("[END-01, IDEM]", {"END-01", "IDEM-01", "IDEM-02"}),
-        ("{level: must}", {"CACHE-06"}),
-        ("{level: [must, should]}", {"CACHE-06", "END-01", "RETRY-02", "AUTH-03"}),
+        ("{level: must}", {"CACHE-06", "POOL-04"}),
+        ("{level: [must, should]}", {"CACHE-06", "POOL-04", "END-01", "RETRY-02", "AUTH-03", "AUTH-15"}),
     ],
 )
 def test_which_clauses_apply(write: Write, choice: str, chosen: set[str]) -> None:

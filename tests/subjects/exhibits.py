@@ -41,7 +41,15 @@ REFUSED_AT_ONCE = story(
 LOST_ORDER = then({"reset": "response"}, calls=(BUY,), on="orders.create")
 
 EXHIBITS: dict[str, list[Story]] = {
-    "any-2xx-is-success": [met("html")],
+    "any-2xx-is-success": [
+        met("html"),
+        story(
+            GET,
+            GET,
+            given={"cache": "fresh"},
+            faults=[{"on": "users.get", "plan": [{"html": 200}, {"status": 503}], "then": "last"}],
+        ),
+    ],
     "bare-replay": [story(BUY, given={"access_token": "revoked"})],
     "cache-on-any-error": [met({"status": 403}, given={"cache": "fresh"})],
     "caches-a-partial-body": [met({"truncate": 80})],
@@ -122,4 +130,10 @@ EXHIBITS: dict[str, list[Story]] = {
     "status-lost-with-the-body": [met({"status": {"code": 404, "body": "<html>gone</html>"}})],
     "trusts-the-body-s-status": [met({"status": {"code": 404, "body": {"json": {"status": 422}}}})],
     "waits-out-of-step": [met({"status": 503})],
+    "takes-late-answers": [
+        story(
+            *({"users.get": {"id": number}} for number in (1, 2, 3)),
+            faults=[{"on": {"path": "/users/1"}, "plan": [{"delay": "600ms"}, "pass"]}],
+        ),
+    ],
 }

@@ -28,7 +28,6 @@ WITHOUT = {
     "AUTH-17": "no driver can crash a client between two writes",
     "CACHE-16": "for clients with a cache of HTTP answers, which this one does not have",
     "CANCEL-04": "a task that is cancelled before it runs sends nothing, whatever the client is",
-    "POOL-04": "the HTTP library closes a connection whose exchange was given up",
 }
 """Clauses that no variant of the reference client can be made to break in a case, and why."""
 
