@@ -1,0 +1,185 @@
+"""Both worlds are one: every fault does the same to every client in the simulated world and on real sockets.
+
+Compared are, for each call, how it ended (outcome, kind of failure, status, attempts, source), and for each exchange the
+operation, the faults that fired with phase and byte, the status, and whether the effect was committed. Where the worlds
+differ, ``DIFFERENT`` says why; an entry that is no longer true fails the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+
+from sadpath.scenario.vocabulary import FAULTS
+from sadpath.verify.played import Case, Client, Played
+from sadpath.verify.run import live_world
+from sadpath.verify.simworld import Simulator
+from tests.campaign.arranged import client, scenario, workspace
+from tests.parity.plain import Plain
+from tests.simworld.arranged_sim import bundled, known
+
+READ = {"users.get": {"id": 1}}
+CREATE = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
+
+FORMS: dict[str, list[Any]] = {
+    "close": ["close", {"close": "request"}, {"close": "head"}, {"close": "body"}, {"close": {"after": 20}}],
+    "delay": [{"delay": "30ms"}, {"delay": {"time": "30ms", "at": "head"}}, {"delay": {"time": "30ms", "after": 20}},
+              {"delay": {"time": "1s", "at": "request"}}, {"delay": "1s"}, {"delay": {"time": "1s", "at": "body"}},
+              {"delay": {"uniform": {"min": "5ms", "max": "50ms"}}}],
+    "expire_token": ["expire_token", {"expire_token": "refresh"}],
+    "html": ["html", {"html": 503}],
+    "invalid_grant": ["invalid_grant"],
+    "malformed_json": ["malformed_json", {"malformed_json": "unquoted"}, {"malformed_json": "comma"}],
+    "reset": ["reset", {"reset": "request"}, {"reset": "head"}, {"reset": "body"}, {"reset": {"after": 20}}],
+    "stall": ["stall", {"stall": {"at": "request"}}, {"stall": {"at": "head"}}, {"stall": {"at": "body"}},
+              {"stall": "40ms"}, {"stall": {"time": "40ms", "then": "close"}},
+              {"stall": {"time": "40ms", "then": "reset"}}],
+    "status": [{"status": 503}, {"status": 404}, {"status": {"code": 503, "committed": True}},
+               {"status": {"code": 429, "retry_after": "1s"}}, {"status": 204}, {"status": 401}],
+    "truncate": ["truncate", {"truncate": 20}, {"truncate": 0}, {"truncate": {"after": 20, "ending": "reset"}},
+                 {"truncate": {"after": 20, "ending": "stall"}}, {"truncate": {"after": 10, "of": "answer"}},
+                 {"truncate": {"after": 100_000}}],
+    "unauthorized": ["unauthorized", {"unauthorized": "nobody knows you"}],
+}  # fmt: skip
+"""Each fault in the forms in which it acts differently."""
+
+NEVER: list[Any] = [{"truncate": {"after": 100_000}}]
+"""Forms that are beyond what is sent, so that they never act."""
+
+OF_REFRESH: list[Any] = ["invalid_grant", {"expire_token": "refresh"}]
+"""Forms that are about the refresh; all others meet a read, and a create."""
+
+DIFFERENT: dict[tuple[str, str], str] = {}
+"""Cases, by client and fault as a file writes it, in which the worlds differ, with the reason."""
+
+RACING: dict[str, str] = {
+    "cancellation/many-at-once": "twelve calls are cancelled at moments that race with connections and answers",
+    "retry/many-at-once": "eight calls at once meet the steps of a rule in the order in which they arrive",
+}
+"""Bundled scenarios whose outcome depends on an order that real sockets do not fix, with the reason."""
+
+_LIVE_AT_ONCE = 8
+_RUNS = 3
+
+
+@cache
+def clients() -> dict[str, Client]:
+    """Return the clients, all with short times."""
+    plain = client(Plain, "plain", capabilities=["call_tag"], policy={})
+    return {"reference": known("reference", "quick"), "article": known("article", "quick"), "plain": plain}
+
+
+def _case(who: Client, form: Any, operation: str) -> Case:
+    """Return a case in which the first exchange of an operation meets a fault, and the second does not."""
+    calls = {"users.get": READ, "orders.create": CREATE, "auth.refresh": READ}
+    given = {"access_token": "expired"} if operation == "auth.refresh" else {}
+    call = {"auth.refresh": {}} if operation == "auth.refresh" and who.name == "plain" else calls[operation]
+    data = {"given": given, "faults": [{"on": operation, "plan": [form]}], "calls": [call, READ], "heal": False}
+    written = form if isinstance(form, str) else next(iter(form))
+    return Case(f"parity/{written}", scenario(data), who)
+
+
+def _came_of(played: Played) -> dict[str, Any]:
+    """Return what is compared."""
+    trace = played.trace
+    if trace is None:
+        return {"ending": played.ending, "why": played.why}
+    calls: list[list[Any]] = []
+    for call in trace.case_calls():
+        outcome = call.outcome
+        if outcome is None:
+            calls.append([call.tag, "hung"])
+            continue
+        error = outcome.error
+        kind = None if error is None else (error.kind, error.status, error.native)
+        status = None if outcome.value is None else outcome.value.status
+        calls.append([call.tag, outcome.outcome, kind, status, outcome.attempts, outcome.source, outcome.escaped])
+    exchanges: list[list[Any]] = [
+        [
+            event.operation,
+            [(fault.name, fault.phase, fault.byte) for fault in event.fired],
+            event.status,
+            event.effect.committed,
+        ]
+        for event in played.exchanges
+    ]
+    if any(call.parallel for call in trace.case_calls()):  # in which order they arrive is not fixed on real sockets
+        exchanges.sort(key=repr)
+    return {"calls": calls, "exchanges": exchanges}
+
+
+def _fired(found: dict[str, Any]) -> bool:
+    return any(fired for _, fired, _, _ in found["exchanges"])
+
+
+def _simulated(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    simulator = Simulator(workspace())
+    return [_came_of(simulator.play(case).played) for case in cases]
+
+
+def _live(cases: Sequence[Case], at_once: int = _LIVE_AT_ONCE) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [{} for _ in cases]
+
+    async def main() -> None:
+        places = asyncio.Semaphore(at_once)
+        async with live_world(workspace()) as world:
+
+            async def one(index: int) -> None:
+                async with places:
+                    found[index] = _came_of(await world.play(cases[index]))
+
+            await asyncio.gather(*(one(index) for index in range(len(cases))))
+
+    asyncio.run(main())
+    return found
+
+
+def _differing(cases: Sequence[Case]) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the cases that differ between the worlds, also when each is run again alone: a machine may be busy."""
+    simulated = _simulated(cases)
+    doubtful = {index: found for index, found in enumerate(_live(cases)) if found != simulated[index]}
+    for _ in range(_RUNS - 1):
+        again = _live([cases[index] for index in doubtful], at_once=1)
+        doubtful = {index: found for index, found in zip(doubtful, again, strict=True) if found != simulated[index]}
+    return {index: (simulated[index], found) for index, found in doubtful.items()}
+
+
+def test_every_fault_is_compared() -> None:
+    """A fault that is added to the vocabulary must be added here."""
+    everywhere = {name for name in FAULTS.names() if {"sim", "live"} <= set(FAULTS.get(name)[0].worlds)}
+
+    assert set(FORMS) == everywhere
+
+
+@pytest.mark.parametrize("who", ["reference", "article", "plain"])
+def test_every_fault_does_the_same_in_both_worlds(who: str) -> None:
+    """The same outcomes, attempts, faults and effects, for each form of each fault; known differences are listed."""
+    wanted = [
+        (form, operation)
+        for forms in FORMS.values()
+        for form in forms
+        for operation in (("auth.refresh",) if form in OF_REFRESH else ("users.get", "orders.create"))
+    ]
+    cases = [_case(clients()[who], form, operation) for form, operation in wanted]
+    cases = [Case(f"{case.scenario_name}-{number}", case.scenario, case.client) for number, case in enumerate(cases)]
+    unfired = {str(wanted[index]) for index, found in enumerate(_simulated(cases)) if not _fired(found)}
+    found = _differing(cases)
+    listed = {form for name, form in DIFFERENT if name == who}
+    different = {str(wanted[index][0]) for index in found}
+
+    assert {str(wanted[index]): pair for index, pair in found.items() if str(wanted[index][0]) not in listed} == {}
+    assert listed - different == set(), "these do not differ any more: take them off the list"
+    assert unfired <= {str((form, operation)) for form in NEVER for operation in ("users.get", "orders.create")}
+
+
+def test_every_bundled_scenario_does_the_same_in_both_worlds() -> None:
+    """The reference client, with the short times of live runs, meets the same and says the same."""
+    who = known("reference", "quick")
+    cases = [Case(item.name, item.scenario, who) for item in bundled() if item.name not in RACING]
+    found = _differing(cases)
+
+    assert {cases[index].scenario_name: pair for index, pair in found.items()} == {}
