@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 import pytest
 
 from sadpath.core.errors import UsageError
+from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.messages import DriverFault, Hello, Run
+from sadpath.subjects.reference import on_httpx2
 from sadpath.verify.judging import case_result
 from sadpath.verify.played import Client
 from sadpath.verify.simwatch import watched
@@ -29,6 +33,19 @@ def test_the_reference_client_keeps_its_promises_in_exact_time(profile: str) -> 
     found = [case_result(judged(sim_case(item.scenario.to_file(), who, item.name))) for item in bundled()]
 
     assert {case.scenario: (case.verdict, case.broken) for case in found if case.verdict != "pass"} == {}
+
+
+def test_the_reference_client_keeps_its_promises_on_httpx2_too() -> None:
+    """The same client on another HTTP library passes every bundled scenario, and is the same twice."""
+    usual = known("reference")
+    driver = InProcessDriver(on_httpx2.create, name="sadpath.subjects.reference.on_httpx2:create")
+    who = dataclasses.replace(usual, driver=driver)
+    cases = [sim_case(item.scenario.to_file(), who, item.name) for item in bundled()]
+    found = [case_result(judged(case)) for case in cases]
+
+    assert {case.scenario: (case.verdict, case.broken) for case in found if case.verdict != "pass"} == {}
+    assert all(play(case).digest == play(case).digest for case in cases[::10])
+    assert asyncio.run(driver.hello()).client.http == "httpx2"
 
 
 def test_time_is_free() -> None:
