@@ -75,7 +75,7 @@ class Found:
         failed: in how many of them it did not hold.
         endings: how the cases ended: ``played``, or why there was nothing to judge.
         findings: for each clause that fails, the smallest case.
-        troubles: cases that ended by somebody else's fault than the client's.
+        troubles: cases that ended early, by whosever fault: there is nothing to judge in them.
         plays: how often cases were played, those of shrinking included.
         stopped: whether the search ended before its time.
     """
@@ -193,6 +193,8 @@ class _Hunt:
 
     def run(self, drawn: st.SearchStrategy[Scenario], examples: int) -> None:
         """Draw and judge the cases."""
+        if examples < 1:
+            return
         _register_backend()
 
         @hypothesis.seed(self._seed)
@@ -210,8 +212,6 @@ class _Hunt:
         def look(scenario: Scenario) -> None:
             self._look(scenario)
 
-        if examples < 1:
-            return
         try:
             look()
         except _Stop:
@@ -240,7 +240,7 @@ class _Hunt:
         found.endings[played.ending] += 1
         found.exercised.update(judged.exercised())
         found.failed.update(judged.failing())
-        if played.ending in ("driver_error", "author_error", "harness_error"):
+        if played.ending not in ("played", "unsupported"):
             found.troubles.append(judged)
         for name in judged.failing():
             key = name, self._client.contract.expected(name, played.exchanges) is not None

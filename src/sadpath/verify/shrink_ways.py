@@ -113,20 +113,20 @@ def _plainer_calls(data: Data, plain_calls: Sequence[Data]) -> Iterator[Data]:
 
 def _other_operations(data: Data, plain_calls: Sequence[Data]) -> Iterator[Data]:
     """Yield the scenario with another operation in the place of one, wherever it is called and in rules about it."""
-    asked = dict.fromkeys(op for place in _call_places(data) for op in _operations(_at(data, place)))
+    asked = dict.fromkeys(op for place in _call_places(data) for op in _names(_at(data, place)))
     for op in asked:
         for plain in plain_calls:
             (other,) = plain
             if other == op:
                 continue
-            out = copy.deepcopy(data)
-            for place in _call_places(out):
-                call = _at(out, place)
-                if _operations(call) == [op]:
+            out = data
+            for place in _call_places(data):
+                call = _at(data, place)
+                if _names(call) == [op]:
                     options = {key: value for key, value in call.items() if key in CALL_OPTIONS}
                     out = _put(out, place, {**copy.deepcopy(plain), **options})
-            for place in _rule_places(out):
-                rule = _at(out, place)
+            for place in _rule_places(data):
+                rule = _at(data, place)
                 if rule["on"] == op:
                     out = _put(out, place, {**rule, "on": other})
             yield out
@@ -232,9 +232,13 @@ def _narrower_rules(data: Data) -> Iterator[Data]:
 
 
 def _operations(call: Data) -> list[str]:
+    """Return the operation that a call is of, none for a raw request."""
+    return [name for name in _names(call) if name != "http"]
+
+
+def _names(call: Data) -> list[str]:
     inner = call.get("pages", call)
-    names = [inner] if isinstance(inner, str) else [name for name in inner if name not in CALL_OPTIONS]
-    return [name for name in names if name != "http"]
+    return [inner] if isinstance(inner, str) else [name for name in inner if name not in CALL_OPTIONS]
 
 
 # Faults
