@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import time
 from time import time as wall_time  # noqa: TID251 - such a name is what the client is about
 from typing import Any
 
-from sadpath.drivers.messages import Outcome, OutcomeValue
+import requests
+
+from sadpath.core.clock import Clock
+from sadpath.drivers.messages import ErrorReport, Outcome, OutcomeValue, Run
 from tests.campaign.small import Small
 
 
@@ -51,8 +55,6 @@ class Sleeps(Small):
 
     async def send(self, method: str, path: str, tag: str) -> Outcome:
         """Block, then send."""
-        import time
-
         time.sleep(3)  # noqa: TID251, ASYNC251 - this is the defect
         return await super().send(method, path, tag)
 
@@ -65,6 +67,49 @@ class Dies(Small):
         if path.endswith("/2"):
             os._exit(7)
         return await super().send(method, path, tag)
+
+
+class InThreads(Small):
+    """Sends with requests, a sync library, in worker threads."""
+
+    async def open(self, run: Run, clock: Clock) -> None:
+        """Make a session."""
+        await super().open(run, clock)
+        self.base = run.base_url
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    async def send(self, method: str, path: str, tag: str) -> Outcome:
+        """Send in a thread."""
+        return await asyncio.to_thread(self.send_sync, method, path, tag)
+
+    def send_sync(self, method: str, path: str, tag: str) -> Outcome:
+        """Send three times at most."""
+        headers = {"X-Sadpath-Call": tag, "Authorization": f"Bearer {self.access}"}
+        report = ErrorReport(kind="other")
+        for attempt in range(3):
+            if attempt:
+                time.sleep(0.1)  # noqa: TID251 - as sync clients wait
+            try:
+                answer = self.session.request(method, self.base + path, headers=headers, timeout=0.25)
+            except requests.Timeout:
+                report = ErrorReport(kind="timeout.read")
+            except requests.ConnectionError:
+                report = ErrorReport(kind="closed")
+            else:
+                if answer.status_code < 400:
+                    value = OutcomeValue(status=answer.status_code, data=answer.json())
+                    return Outcome(call="", outcome="ok", value=value)
+                report = ErrorReport(kind="server", status=answer.status_code)
+        return Outcome(call="", outcome="error", error=report)
+
+
+class InTheLoop(InThreads):
+    """Sends with the sync library in the middle of the loop."""
+
+    async def send(self, method: str, path: str, tag: str) -> Outcome:
+        """Send, and keep everybody else waiting."""
+        return self.send_sync(method, path, tag)
 
 
 _lives = itertools.count()

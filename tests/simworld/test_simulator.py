@@ -23,7 +23,7 @@ from sadpath.workspace import Workspace
 from tests.campaign.arranged import client
 from tests.campaign.small import LosesBase, Small
 from tests.simworld.arranged_sim import BUSY, READ, SILENT, bundled, judged, known, play, sim_case, simulator
-from tests.simworld.odd import Blocks, Hammers, Sleeps, Spins, TellsTime, Waits
+from tests.simworld.odd import Blocks, Hammers, InTheLoop, InThreads, Sleeps, Spins, TellsTime, Waits
 
 
 @pytest.mark.parametrize("profile", ["published", "quick"])
@@ -123,6 +123,30 @@ def test_sleeping_in_the_loop_takes_virtual_time() -> None:
 
     assert run.virtual_seconds >= 3
     assert run.played.exchanges[0].t_arrived >= 3
+
+
+def test_sync_clients_in_threads_are_simulated() -> None:
+    """A client on requests, in worker threads: timeouts, waits, and calls at once, in exact time and the same twice."""
+    who = client(InThreads, "in-threads")
+    silent = sim_case(SILENT, who, heal=False)
+    at_once = sim_case({"calls": [{"parallel": [{"users.get": {"id": 1}, "times": 3}]}]}, who, "topic/at-once")
+    run = play(silent)
+    first, second, third = run.played.exchanges
+
+    assert second.t_arrived - first.t_arrived == pytest.approx(0.35, abs=0.001)
+    assert third.t_arrived - second.t_arrived == pytest.approx(0.35, abs=0.001)
+    assert run.digest == play(silent).digest
+    assert case_result(judged(at_once)).verdict == "pass"
+    assert len({event.connection for event in play(at_once).played.exchanges}) == 3
+    assert play(at_once).digest == play(at_once).digest
+
+
+def test_what_cannot_be_simulated_is_not_held_against_a_client() -> None:
+    """A sync library in the middle of the loop has no virtual time: the case is unsupported, and says where it runs."""
+    played = play(sim_case(BUSY, client(InTheLoop, "in-the-loop"))).played
+
+    assert played.ending == "unsupported"
+    assert "--world live can do it" in played.why
 
 
 def test_a_clients_own_names_for_time_are_virtual() -> None:

@@ -12,19 +12,20 @@ back. On real sockets the server waits for as long instead.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 from sadpath.core.errors import AuthorError, UsageError
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.messages import AuthGrant
 from sadpath.scenario.model import Network as GivenNetwork
 from sadpath.scenario.model import Scenario
-from sadpath.sim.errors import SimDeadlock, SimError, SimLimit
+from sadpath.sim.errors import SimDeadlock, SimError, SimLimit, SimUnsupported
 from sadpath.sim.limits import Limits
 from sadpath.sim.network import Network
 from sadpath.sim.tasks import SimTask
@@ -42,6 +43,8 @@ from sadpath.verify.trace import SIM_LATENCY
 from sadpath.workspace import Workspace
 
 __all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
+
+T = TypeVar("T")
 
 _VIRTUAL_SECONDS = 1e7
 _STEPS, _STEPS_PER_CALL = 20_000, 3_000
@@ -138,13 +141,16 @@ class Simulator:
         """
         driver = _driver_of(case.client)
         name = session_name(case.scenario_name, case.client.name)
+        own = _modules_of(case.client)
         with SimWorld(
             seed=f"{_seed(case)}/{name}",
             network=Network(latency=SIM_LATENCY + case.scenario.given.network.latency / 2),
             limits=Limits(_VIRTUAL_SECONDS, _STEPS + _STEPS_PER_CALL * _calls(case.scenario)),
-            modules=(*self._prepared.modules, *_modules_of(case.client)),
+            modules=(*self._prepared.modules, *own),
         ) as world:
             world.loop.set_task_factory(_ordered_task)
+            if own:
+                _let_threads_wait(world)
             self._world, self._count = world, self._count + 1
             acts = _Acts(replace(case, world="sim", client=replace(case.client, driver=driver)), self._prepared)
             try:
@@ -154,7 +160,8 @@ class Simulator:
             finally:
                 self._world = None
             world.trace.seal()
-            report = world.report(played)
+            report = world.report(_possible(played))
+        played = report.value
         played.case = case if case.world == "sim" else replace(case, world="sim")
         return SimPlayed(played, report.trace, report.virtual_seconds, report.steps, acts.strays(), report.warnings)
 
@@ -243,6 +250,30 @@ def _modules_of(client: Client) -> tuple[str, ...]:
     package = client.driver.name.partition(":")[0] if isinstance(client.driver, InProcessDriver) else ""
     root = package.partition(".")[0]
     return () if root in ("", "sadpath") else (root,)
+
+
+def _possible(played: Played) -> Played:
+    """Return the case; as unsupported, where the client did what has no meaning on virtual time."""
+    for call in played.trace.calls if played.trace is not None else ():
+        error = call.outcome.error if call.outcome is not None else None
+        if error is not None and error.native == SimUnsupported.__name__:
+            return Played(
+                played.case, "unsupported", f"{error.message}; --world live can do it", duration=played.duration
+            )
+    return played
+
+
+def _let_threads_wait(world: SimWorld) -> None:
+    """Let what a client hands to worker threads block, as a sync HTTP library does.
+
+    Each such call is a thread of its own that runs while the loop waits for it, as ``SimWorld.run_blocking`` says. As
+    on real threads, giving up on the call does not end it.
+    """
+
+    def run_in_executor(_executor: object, work: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return asyncio.shield(world.loop.create_task(world.run_blocking(work, *args)))
+
+    world.loop.run_in_executor = run_in_executor  # type: ignore[method-assign, assignment] # this loop's alone
 
 
 def _ordered_task(loop: Any, work: Any, **options: Any) -> SimTask:
