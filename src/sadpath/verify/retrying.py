@@ -38,6 +38,9 @@ RETRY_READS = (
 
 _IN_PROGRESS = "idempotency-in-progress"
 
+_ROUNDING = 1.0
+"""Seconds that a Retry-After may ask for beyond the least that it can mean: a date names whole seconds."""
+
 
 def in_progress(exchange: ExchangeEvent) -> bool:
     """Tell whether an answer says that the first request with this idempotency key is still under way (draft §2.7)."""
@@ -148,7 +151,7 @@ class Retries:
         trace, call = self.trace, self.unit.call
         wait = trace.policy.retry.delay(used + 1)
         told = told_to_wait(trace, sight.exchange) if sight.status is not None else None
-        longest = max(wait if wait is not None else float("inf"), told or 0.0)
+        longest = max(wait if wait is not None else float("inf"), 0.0 if told is None else told + _ROUNDING)
         latest = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0) + longest
         ends = [trace.limits(call).deadline]
         fallback = trace.policy.cache.fallback_after

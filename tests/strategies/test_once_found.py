@@ -1,0 +1,48 @@
+"""Cases that were once found in the reference client though it had done nothing wrong: the judge was mended, not it."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sadpath.scenario.loader import read_scenario
+from sadpath.verify.clients import ClientRequest, open_client
+from sadpath.verify.generate import case_of
+from sadpath.verify.played import Client
+from sadpath.verify.simworld import Simulator
+from sadpath.workspace import Workspace
+
+SHOP = Workspace(Path(__file__).resolve().parents[2])
+SIMULATOR = Simulator(SHOP)
+
+CASES: dict[str, dict[str, Any]] = {
+    # The date may mean three seconds, and after three seconds the cache answers: no retry was due before.
+    "a date beside the fallback deadline": {
+        "given": {"cache": "fresh"},
+        "faults": [
+            {
+                "on": "users.get",
+                "plan": [{"status": {"code": 503, "retry_after": {"date": "2s", "form": "asctime"}}}],
+            }
+        ],
+        "calls": [{"users.get": {"id": 1}}],
+    },
+}
+
+
+@cache
+def _client(profile: str) -> Client:
+    return asyncio.run(open_client(ClientRequest("reference", SHOP, profile=profile)))
+
+
+@pytest.mark.parametrize("profile", ["quick", "published"])
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_found_no_more(name: str, profile: str) -> None:
+    """No clause takes what the client did for a fault of its own."""
+    case = case_of(read_scenario({"title": name, **CASES[name]}), _client(profile))
+
+    assert SIMULATOR.judge(SIMULATOR.play(case).played).failing() == []
