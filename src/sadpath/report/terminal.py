@@ -106,8 +106,11 @@ def _report(results: Results) -> Iterable[RenderableType | _Verbatim]:
 
 def _head(results: Results) -> RenderableType:
     cases = len(results.cases)
-    planned = f"{cases} of {results.planned} cases" if results.interrupted else _count(cases, "case")
+    done = sum(not case.scenario.startswith("generated/") for case in results.cases) + results.generated
+    planned = f"{done} of {results.planned} cases" if results.interrupted else _count(cases, "case")
     facts = [f"sadpath {results.sadpath}", f"world {results.world}", f"seed {results.seed}", planned]
+    if results.generated:
+        facts.append(f"{results.generated} generated")
     head = Text(" · ".join(facts), style="dim")
     if not results.interrupted:
         return head
