@@ -86,7 +86,7 @@ def test_a_client_that_leaves_ends_the_wait() -> None:
             bench.inject({"latency": "60s"})
             connection = await bench.connect()
             await connection.send(get("/item"))
-            await bench.until(lambda: bool(bench.backend.runs))
+            await bench.until(lambda: any(event.fired for event in bench.session.journal.exchanges))
             connection.close()
             event = await bench.ended()
             assert (event.ended.how, event.ended.by) == ("fin", "client")
