@@ -47,6 +47,7 @@ __all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
 T = TypeVar("T")
 
 _VIRTUAL_SECONDS = 1e7
+_TASKS_TOLD = 3
 _STEPS, _STEPS_PER_CALL = 20_000, 3_000
 """How many callbacks and network events a case may take: many times what any needs that ends by itself."""
 
@@ -203,16 +204,25 @@ class _Acts:
         """Return what is known of a case that the simulation had to stop."""
         played = self._playing.broken_off() if self._playing is not None else None
         if played is not None:
-            played.left_over.append(f"nothing came to an end any more: {stop}")
+            played.left_over.append(_told(stop))
             return played
-        return Played(
-            self._case, "author_error", f"the backend does not come to an end with what is asked of it: {stop}"
-        )
+        first = str(stop).partition("\n")[0]
+        why = f"the backend does not come to an end with what is asked of it: {first}"
+        return Played(self._case, "author_error", why)
 
     def strays(self) -> tuple[str, ...]:
         """Return the requests that reached no case's session."""
         seen = self._server.sessions.default.journal.exchanges if self._server is not None else ()
         return tuple(f"{event.method} {event.path}" for event in seen)
+
+
+def _told(stop: SimError) -> str:
+    """Return in one line why a case was stopped, and which of the client's tasks had not ended."""
+    why = str(stop).partition("\n")[0]
+    ours = ("_Acts.run", "LifespanOn.main")
+    tasks = [line for line in stop.pending if line.startswith("task ") and not any(name in line for name in ours)]
+    at_work = f"; at work were {'; '.join(tasks[:_TASKS_TOLD])}" if tasks else ""
+    return f"the calls did not come to an end: {why}{at_work}"
 
 
 class SimStage(Stage):
