@@ -32,6 +32,9 @@ __all__ = ["SimCampaign", "hunt_in_sim", "verify_in_sim"]
 _SHARE = 50
 """Cases that are drawn from one seed: enough to learn from, few enough to be shared out evenly."""
 
+_SEEDS = 1_000_000
+"""How many seeds of shares lie between two seeds of a command line, so that no two runs draw the same."""
+
 _PARTS = 4
 """Into how many tasks the findings of a client are shared out; what is found does not depend on how many workers."""
 
@@ -150,7 +153,7 @@ class SimCampaign(_Work):
         for number in range(len(self.clients)):
             left = self.job.examples
             for share in range(-(-left // _SHARE)):
-                yield Search(number, min(_SHARE, left), self.job.seed + share)
+                yield Search(number, min(_SHARE, left), self.job.seed * _SEEDS + share)
                 left -= _SHARE
 
     def _shrinks(self) -> Iterable[Shrink]:
