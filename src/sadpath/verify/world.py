@@ -1,8 +1,8 @@
 """Where cases run. A world gives each case a place on a server and plays it there.
 
-In the ``live`` world all cases share one server on real sockets and one event loop, each in a session of its own. A
-simulated world plugs in here: its ``play`` starts the same server in a loop on virtual time, made for that one case,
-and hands ``sadpath.verify.case.play`` the stage on it; nothing else changes, and ``exact`` says that time is.
+In the ``live`` world all cases share one server on real sockets and one event loop, each in a session of its own. The
+simulated world is no ``World``: there each case has a loop of its own, so that it is played by a function that is not
+asynchronous (``sadpath.verify.simworld``), in processes of their own (``sadpath.verify.simcampaign``).
 """
 
 from __future__ import annotations
