@@ -31,6 +31,11 @@ CASES: dict[str, dict[str, Any]] = {
         ],
         "calls": [{"users.get": {"id": 1}}],
     },
+    # The second call's value is that of the retry, which a 304 says still holds; the attempt given up said the same.
+    "a value said twice, and confirmed": {
+        "faults": [{"on": "users.get", "plan": [{"delay": {"at": "head", "time": "600ms"}}]}],
+        "calls": [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}],
+    },
 }
 
 

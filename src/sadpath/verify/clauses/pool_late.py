@@ -52,10 +52,13 @@ def _each_its_own(trace: Trace) -> Iterator[Finding]:
                 (item, again[0]),
                 call,
             )
+    given_up = {item.exchange for _, item in late}
     for call, own in sure_calls(trace):
         if not has_value(call) or reported(call) is None or not own:
             continue
-        if any(same(reported(call), body_of(item)) for item in own):
+        # What was said before and heard, too, may have been kept: a 304 says that it still holds.
+        heard = [item for item in trace.exchanges if item.exchange < own[-1].exchange and item.exchange not in given_up]
+        if any(same(reported(call), body_of(item)) for item in [*own, *heard]):
             continue
         for _, item in late:
             if item not in own and item.exchange < own[-1].exchange and same(reported(call), body_of(item)):
