@@ -63,6 +63,19 @@ READ: list[Any] = [{"users.get": {"id": 1}}]
 @given(scenarios(ASKED, policy=POLICY))
 @example(_case(faults=[{"on": "users.get", "plan": ["close"]}], calls=[{"users.get": {"id": 1}, "times": 2}]))
 @example(_case(given={"access_token": "expired"}, faults=[{"on": "auth.refresh", "fault": "reset"}], calls=READ * 2))
+@example(
+    _case(  # the server hears late that the client has left, and lets the token expire
+        given={"network": {"latency": "80ms"}},
+        faults=[{"on": "users.get", "plan": [[{"delay": {"time": "360ms", "at": "request"}}, "expire_token"]]}],
+        calls=READ,
+    )
+)
+@example(
+    _case(  # the token ends while the calls are made
+        faults=[{"on": "*", "fault": {"status": {"code": 503, "retry_after": {"date": "2s"}}}}],
+        calls=[{"advance": "3590s"}, *READ * 2],
+    )
+)
 @example(_case(given={"cache": "stale"}, faults=[{"on": "users.get", "fault": "stall"}], calls=READ))
 def test_the_reference_client_does_what_is_foreseen(scenario: Scenario) -> None:
     """Whatever is drawn, outcomes, sources, attempts and renewals are among those that policy and schedule allow."""

@@ -117,6 +117,10 @@ def predict(
     if missing:
         _widen(found, facts, tagged, 0, f"the contract does not promise {', '.join(missing)}")
         return found
+    limit = policy.timeouts.connect
+    if limit is not None and facts.trip > limit / 2:
+        _widen(found, facts, tagged, 0, "the network takes about as long as the client waits for a connection")
+        return found
     ways: list[_Way] = []
     try:
         ways.extend(every_way(lambda choose: _follow(facts, choose), _MOST_WAYS))
@@ -160,7 +164,7 @@ def _follow(facts: Facts, choose: Choose) -> _Way:
             if isinstance(step, ChangeFaults):
                 model.server.set_rules(step.faults)
             elif isinstance(step, Advance):
-                model.advance(step.advance)
+                model.pass_time((step.advance, step.advance))
             elif isinstance(step, Offline):
                 if offline and not step.offline:
                     model.lost = "what was served from the cache while offline is fetched again"

@@ -6,10 +6,10 @@ what meets what is decided by arrival; from there on the model is *lost*, and on
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 from sadpath.scenario.model import Call
+from sadpath.verify.oracle_cache import Cache, Entry
 from sadpath.verify.oracle_seen import ZERO, Choose, Seen, Span, add, past
 from sadpath.verify.oracle_server import LIFETIME, RAW, Facts, Lost, Server, Target, target_of
 
@@ -27,14 +27,6 @@ class CallEnd:
     endings: frozenset[str]
     source: str | None
     attempts: int
-
-
-@dataclass
-class _Entry:
-    """An entry of the cache; ``sure`` is False where a write may have dropped it."""
-
-    age: Span
-    sure: bool = True
 
 
 class _Limit(Exception):
@@ -104,9 +96,9 @@ class Model:
     signed_in: bool = True
     lost: str | None = None
     server: Server = field(init=False)
+    cache: Cache = field(init=False)
     _known_expired: bool = False
     _failed_early: bool = False
-    _cache: dict[str, _Entry] = field(default_factory=dict)
     _budget: float = float("inf")
 
     def __post_init__(self) -> None:
@@ -116,22 +108,14 @@ class Model:
         self.signed_in = (self.server.access, self.server.refresh) != ("none", "none")
         if policy.retry.budget is not None:
             self._budget = policy.retry.budget.tokens
-        if given.cache in ("fresh", "stale", "too_old") and self.signed_in:
-            self._fill(given.cache)
+        self.cache = Cache(self.facts, self.choose)
+        if self.signed_in:
+            self.cache.fill()
 
-    def _fill(self, state: str) -> None:
-        longest = self.facts.policy.cache.max_stale or 86_400.0
-        age = {"fresh": 0.0, "stale": longest * 0.5, "too_old": longest * 1.5}[state]
-        for call in self.facts.scenario.all_calls():
-            typed = self._strategy(call) is not None and not call.pages
-            if typed and not target_of(call, self.facts.roles).absent:
-                self._cache[_key(call)] = _Entry((age, age + 5))
-
-    def advance(self, seconds: float) -> None:
-        """Move time."""
-        self.server.advance(seconds)
-        for entry in self._cache.values():
-            entry.age = add(entry.age, (seconds, seconds))
+    def pass_time(self, time: Span) -> None:
+        """Let time pass: tokens and entries grow old."""
+        self.server.pass_time(time)
+        self.cache.pass_time(time)
 
     # One call
 
@@ -145,18 +129,18 @@ class Model:
         if call.cancel_after == 0:
             return CallEnd(frozenset({"cancelled"}), None, 0)
         request = _Request(target_of(call, self.facts.roles), call)
-        strategy = self._strategy(call) if self.signed_in else None
+        strategy = self.cache.strategy(call) if self.signed_in else None
         if call.pages or request.role == "refresh":
             raise Lost("how many pages there are is the data's affair" if call.pages else "a refresh is asked for")
-        entry = self._held(call) if strategy in ("network_first", "cache_first") else None
-        if strategy == "cache_first" and entry is not None and self._usable(entry):
+        entry = self.cache.held(call) if strategy in ("network_first", "cache_first") else None
+        if strategy == "cache_first" and entry is not None and self.cache.usable(entry):
             self.lost = "what was answered from the cache is fetched again in the background, beside what comes next"
             return CallEnd(frozenset({"ok"}), "cache", 0)
-        if strategy is not None and entry is not None and self._usable(entry):
+        if strategy is not None and entry is not None and self.cache.usable(entry):
             request.patient = self.facts.policy.cache.fallback_after
         return self._ask(call, request, entry)
 
-    def _ask(self, call: Call, request: _Request, entry: _Entry | None) -> CallEnd:
+    def _ask(self, call: Call, request: _Request, entry: Entry | None) -> CallEnd:
         role = request.role
         try:
             self._request(request)
@@ -169,13 +153,13 @@ class Model:
             self.server.issue()
         elif role == "logout":
             self._end_session()
-        elif self._strategy(call) is not None and self.signed_in and self.facts.scenario.given.cache != "unwritable":
-            self._cache[_key(call)] = _Entry(ZERO)
+        elif self.signed_in:
+            self.cache.store(call)
         self._budget = self._refilled()
-        self._doubt_cache(role)
+        self.cache.doubt(role)
         return CallEnd(frozenset({"ok"}), "network", request.attempts)
 
-    def _limited(self, call: Call, request: _Request, entry: _Entry | None, limit: _Limit) -> CallEnd:
+    def _limited(self, call: Call, request: _Request, entry: Entry | None, limit: _Limit) -> CallEnd:
         """End a call whose time is over; whether its last request had left by then is not known."""
         self.lost = f"what a call had begun when {limit.which} ended it may still be done"
         attempts = self.choose((request.attempts, max(0, request.attempts - 1)))
@@ -186,21 +170,21 @@ class Model:
             return CallEnd(frozenset({"ok"}), "cache", attempts)
         return CallEnd(over.kinds, None, attempts)
 
-    def _failed(self, call: Call, request: _Request, entry: _Entry | None, failed: _Failed) -> CallEnd:
+    def _failed(self, call: Call, request: _Request, entry: Entry | None, failed: _Failed) -> CallEnd:
         role = request.role
         if role == "logout":
             self._end_session()
-        self._doubt_cache(role)
+        self.cache.doubt(role)
         if self._falls_back(entry, failed) and (not failed.renewal or self.choose((True, False))):
             return CallEnd(frozenset({"ok"}), "cache", request.attempts)
         if failed.status in (self.facts.policy.cache.evict_on or ()) and not failed.renewal:
-            self._cache.pop(_key(call), None)
+            self.cache.drop(call)
         return CallEnd(failed.kinds, None, request.attempts)
 
-    def _falls_back(self, entry: _Entry | None, failed: _Failed) -> bool:
+    def _falls_back(self, entry: Entry | None, failed: _Failed) -> bool:
         """Tell whether the cache may stand in for a failure; an error whose body broke off is either of two."""
         falls = self.facts.policy.cache.fallback_on or ()
-        if entry is None or not self.signed_in or not self._usable(entry):
+        if entry is None or not self.signed_in or not self.cache.usable(entry):
             return False
         if failed.status is not None and failed.status >= 400:
             by_status = failed.status in falls
@@ -362,7 +346,7 @@ class Model:
     def _end_session(self) -> None:
         self.signed_in = self._known_expired = False
         self.server.take_tokens()
-        self._cache.clear()
+        self.cache.clear()
 
     # Exchanges
 
@@ -378,13 +362,14 @@ class Model:
 
     def _send(self, request: _Request) -> Seen:
         request.attempts += 1
-        seen = self.server.ask(request.target, signed=request.signed, conditional=bool(self._cache))
+        seen = self.server.ask(request.target, signed=request.signed, conditional=self.cache.holds_anything)
         self._spend(request, seen.head if self._is_replayed(request, seen) else seen.took)
         return seen
 
     def _spend(self, request: _Request, time: Span) -> None:
         """Let time pass for a call; whichever of its limits comes first ends it."""
         request.elapsed = add(request.elapsed, time)
+        self.pass_time(time)
         limits: list[tuple[float, str]] = []
         if request.call.cancel_after is not None:
             limits.append((request.call.cancel_after, "its cancel"))
@@ -395,28 +380,3 @@ class Model:
         for limit, which in sorted(limits):
             if past(limit, request.elapsed, self.choose):
                 raise _Limit(which)
-
-    # The cache
-
-    def _strategy(self, call: Call) -> str | None:
-        return (self.facts.policy.cache.operations or {}).get(call.op)
-
-    def _held(self, call: Call) -> _Entry | None:
-        entry = self._cache.get(_key(call))
-        if entry is not None and not entry.sure and self.choose((False, True)):
-            return None
-        return entry
-
-    def _usable(self, entry: _Entry) -> bool:
-        limit = self.facts.policy.cache.max_stale
-        return limit is None or not past(limit, entry.age, self.choose)
-
-    def _doubt_cache(self, role: str) -> None:
-        """After a write it depends on the client how much of its cache it drops."""
-        if role in ("write", "create", "delete"):
-            for entry in self._cache.values():
-                entry.sure = False
-
-
-def _key(call: Call) -> str:
-    return f"{call.op} {json.dumps(call.args, sort_keys=True)}"

@@ -134,6 +134,8 @@ class _Exchange:
         self._expire = expire
         self._read = read
         self._choose = choose
+        self._trip = trip
+        self._left: _Over | None = None
         self._gap: Span = (trip, trip + _TIE)
         self._took: Span = (trip, 3 * trip + _TIE)  # a connection may have to be made first
         self._head = ZERO
@@ -150,10 +152,11 @@ class _Exchange:
                 self._answer, self._ran = self._backend(), True
             for fault in self._step:
                 self._on_response(fault)
+            self._wait(ZERO)  # the way itself may take longer than the client's patience
             seen, self._head, self._gap = self._answer, self._took, (0.0, _TIE)
             self._deliver(seen)
         except _Over as over:
-            kinds = over.kinds
+            kinds = (self._left or over).kinds
         return Seen(seen, kinds, self._took, self._head, self._ran)
 
     # Time
@@ -161,10 +164,19 @@ class _Exchange:
     def _wait(self, time: Span) -> None:
         """Let time pass without a byte; the client may lose patience."""
         gap = add(self._gap, time)
+        if self._left is not None:
+            raise self._left
         if past(self._read, gap, self._choose):
-            left = max(0.0, (self._read or 0.0) - self._gap[1]), max(0.0, (self._read or 0.0) - self._gap[0])
+            read = self._read or 0.0
+            left = max(0.0, read - self._gap[1]), max(0.0, read - self._gap[0])
             self._took = add(self._took, left)
-            raise _Over(frozenset({"timeout.read"}))
+            over = _Over(frozenset({"timeout.read"}))
+            # The server hears of it late; meanwhile what comes next may still be done, unseen.
+            heard = gap[0] > read + self._trip + _TIE
+            if heard or self._head != ZERO or not self._choose((False, True)):
+                raise over
+            self._left = over
+            return
         self._gap, self._took = gap, add(self._took, time)
 
     def _end(self, how: str) -> None:

@@ -136,9 +136,9 @@ class Server:
         """Let the client have no tokens."""
         self.access = self.refresh = "none"
 
-    def advance(self, seconds: float) -> None:
-        """Move time."""
-        self.access_age = add(self.access_age, (seconds, seconds))
+    def pass_time(self, time: Span) -> None:
+        """Let time pass."""
+        self.access_age = add(self.access_age, time)
 
     # Exchanges
 
