@@ -153,6 +153,8 @@ class Retries:
         told = told_to_wait(trace, sight.exchange) if sight.status is not None else None
         longest = max(wait if wait is not None else float("inf"), 0.0 if told is None else told + _ROUNDING)
         latest = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0) + longest
+        # A retry that was begun, but whose connection or request was still under way, is not in the journal.
+        latest += 2 * trace.round_trip
         ends = [trace.limits(call).deadline]
         fallback = trace.policy.cache.fallback_after
         if fallback is not None and call.outcome is not None and call.outcome.outcome == "ok":
