@@ -167,7 +167,7 @@ def test_the_smallest_case_is_one_plain_read() -> None:
         (lambda s: len(s.all_calls()) > 1, [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}]),
         (
             lambda s: any(isinstance(step, Parallel) for step in s.calls),
-            [{"parallel": [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}]}],
+            [{"parallel": [{"users.get": {"id": 1}, "times": 2}]}],
         ),
         (
             lambda s: any(isinstance(step, Advance) for step in s.calls),

@@ -20,7 +20,7 @@ from sadpath.strategies.api import PAGE_SIZES, RAW, Api, the_api
 from sadpath.strategies.settings import Written, any_of, one_from
 from sadpath.strategies.times import Times
 
-__all__ = ["calls", "written_call", "written_calls", "written_parallel"]
+__all__ = ["calls", "written_call", "written_calls", "written_group"]
 
 _STEPS: TypeAdapter[list[StepOfCalls]] = TypeAdapter(list[StepOfCalls])
 _WEIGHTS = {"read": 5, "page": 2, "list": 2, "create": 3, "write": 2}
@@ -82,24 +82,20 @@ def written_calls(
     """Draw the calls of a scenario as a file writes them; the last entry is always a call."""
     times = times or Times.of(moves_clock=api.can("fake_clock"))
     one = written_call(api, operations, cancels=cancels, times=times)
-    ways = [one] * 6
+    ways = [one.map(lambda call: [call])] * 8
     if parallel:
-        ways.append(written_parallel(api, operations, cancels=cancels, times=times))
+        ways.append(written_group(api, operations, cancels=cancels, times=times))
     entry = any_of(ways)
     between = [entry] * 8
     if time:
         advances = [format_seconds(item) for item in times.advances]
-        between += [st.sampled_from(advances).map(lambda item: {"advance": item})] * 2
+        between += [st.sampled_from(advances).map(lambda item: [{"advance": item}])] * 2
         if api.can("connectivity"):
-            between.append(st.booleans().map(lambda hint: {"offline": hint}))
-    sizes = st.sampled_from([0] * 5 + [*range(1, max_size)] * 2) if max_size > 1 else st.just(0)
-
-    @st.composite
-    def several(draw: st.DrawFn) -> list[Written]:
-        before = [draw(any_of(between)) for _ in range(draw(sizes))]
-        return [*before, draw(entry)]
-
-    return several()
+            between.append(st.booleans().map(lambda hint: [{"offline": hint}]))
+    none: st.SearchStrategy[list[list[Written]]] = st.just([])
+    some = st.lists(any_of(between), min_size=1, max_size=max_size - 1) if max_size > 1 else none
+    before = any_of([*[none] * 5, some, some])
+    return st.builds(lambda former, last: [step for steps in [*former, last] for step in steps], before, entry)
 
 
 def written_call(
@@ -132,21 +128,30 @@ def written_call(
     return st.builds(lambda call, more: {**call, **{k: v for k, v in more.items() if v is not None}}, plain, given)
 
 
-def written_parallel(
+def written_group(
     api: Api,
     operations: Collection[str] | None = None,
     *,
     cancels: bool = True,
     times: Times | None = None,
     max_size: int = 3,
-) -> st.SearchStrategy[Written]:
-    """Draw calls made at the same time as a file writes them: the same call several times, or different ones."""
+) -> st.SearchStrategy[list[Written]]:
+    """Draw calls that are mostly made at the same time: the same call several times, or different ones.
+
+    Now and then they are made one after another, so that shrinking can find out whether it takes more than that.
+    """
     one = written_call(api, operations, cancels=cancels, times=times, beside=True)
     plain = written_call(api, operations, cancels=False, times=times)
-    alike = st.builds(lambda call, times: [{**call, "times": times}], plain, st.sampled_from((2, 2, 3, 5)))
+    alike = st.builds(lambda call, times: [{**call, "times": times}], plain, st.sampled_from((2, 2, 2, 3, 5)))
     several = st.lists(one, min_size=2, max_size=max_size)
     with_one_more = st.builds(lambda group, call: [*group, call], alike, one)
-    return any_of([several, alike, with_one_more]).map(lambda group: {"parallel": group})
+    group = any_of([several, several, alike, alike, with_one_more])
+    at_once = st.sampled_from([False, True, True, True, True, True])
+    return st.builds(lambda at_once, calls: [{"parallel": calls}] if at_once else _alone(calls), at_once, group)
+
+
+def _alone(calls: list[Written]) -> list[Written]:
+    return [{key: value for key, value in call.items() if key != "start_after"} for call in calls]
 
 
 def _variants(api: Api, operation: Operation) -> list[Written]:

@@ -118,13 +118,9 @@ class FaultDrawing:
 
     def plans(self, step: st.SearchStrategy[Written], max_size: int = 3) -> st.SearchStrategy[dict[str, Written]]:
         """Draw a rule without its ``on``: a plan, or a fault each time."""
-        sizes = st.sampled_from([1, 1, 1, *range(1, max_size + 1)])
-
-        @st.composite
-        def listed(draw: st.DrawFn) -> dict[str, Written]:
-            return {"plan": [draw(step) for _ in range(draw(sizes))]}
-
-        plan = listed()
+        alone = step.map(lambda found: [found])
+        steps = any_of([alone, alone, alone, st.lists(step, min_size=1, max_size=max_size)])
+        plan = steps.map(lambda found: {"plan": found})
         for_good = plan.map(lambda found: {**found, "then": "last"})
         again = plan.map(lambda found: {**found, "then": "repeat"})
         each = step.map(lambda found: {"plan": ["pass"]} if found == "pass" else {"fault": found})
