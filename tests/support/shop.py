@@ -81,11 +81,6 @@ def _written(step: Any) -> Any:
     return step
 
 
-def fault(name: str, **narrower: Any) -> st.SearchStrategy[Fault]:
-    """Draw one fault of a name, with durations around the client's limits."""
-    return faults(names=[name], times=TIMES, **narrower)
-
-
 def ends_the_connection() -> st.SearchStrategy[Any]:
     """Draw what surely keeps an answer from the client: the connection ends before it is whole, or nothing comes."""
     ends = faults(["request", "response", "head"], ["close", "reset"], times=TIMES)

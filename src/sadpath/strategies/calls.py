@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from sadpath.core.errors import UsageError
 from sadpath.core.units import format_seconds
+from sadpath.scenario.calls import OTHER_ORIGIN
 from sadpath.scenario.model import StepOfCalls
 from sadpath.scenario.roles import Operation, Roles
 from sadpath.strategies.api import PAGE_SIZES, RAW, Api, the_api
@@ -176,7 +177,10 @@ def _few_pages(operation: Operation, api: Api) -> dict[str, Any]:
 
 
 def _raw(api: Api, operation: Operation) -> list[Written]:
-    """Return an operation asked for as any request is: past every cache, and without a key of the client's making."""
+    """Return an operation asked for as any request is: past every cache, and without a key of the client's making.
+
+    What reads is also asked of another origin, to which no token may go.
+    """
     found: list[Written] = []
     for args in api.examples(operation):
         path = operation.path
@@ -184,4 +188,7 @@ def _raw(api: Api, operation: Operation) -> list[Written]:
             path = path.replace("{" + name + "}", str(value))
         asked: dict[str, Any] = {"method": operation.method, "path": path}
         found.append({RAW: {**asked, "json": args["data"]} if "data" in args else asked})
+    if operation.role == "read":
+        elsewhere = found[0][RAW]["path"]
+        found.append({RAW: {"method": operation.method, "path": f"{OTHER_ORIGIN}{elsewhere}"}})
     return found
