@@ -77,7 +77,8 @@ def test_each_broken_clause_is_found_with_a_case_of_its_own() -> None:
     for item in found.findings:
         again = judge_case(SIMULATOR.play(item.smallest).played, [clause(item.clause)])
         assert again.failing() == [item.clause]
-        assert size_of(item.smallest.scenario) <= size_of(item.drawn.scenario)
+        # Faults, calls, settings, severity and width; which operation is the plainest is the workspace's to say.
+        assert size_of(item.smallest.scenario)[:4] <= size_of(item.drawn.scenario)[:4]
 
 
 def test_what_is_found_is_small() -> None:
