@@ -22,7 +22,7 @@ from sadpath.client import (
     Tokens,
 )
 from sadpath.client.policy import CachePolicy, Policy, RetryPolicy
-from tests.client.scripted import Server, after, problem, reply, reset, serving, stall, wait
+from tests.client.scripted import Seen, Server, after, problem, reply, reset, serving, stall, wait
 from tests.client.shopside import (
     INVALID_GRANT,
     PATIENT,
@@ -214,6 +214,48 @@ def test_fallback_deadline_does_not_hurry_whoever_has_only_old_things() -> None:
             success_of(await client.users.get(1))
             clock.advance(4000)
             assert success_of(await client.users.get(1)).source == "network"
+
+    asyncio.run(run())
+
+
+def test_fallback_deadline_does_not_hurry_whoever_has_lost_what_there_was() -> None:
+    """A read whose entry is dropped while it waits, here by a write beside it, takes the time it needs."""
+
+    async def run() -> None:
+        policy = replace(cached(fallback_after=0.1), timeouts=PATIENT.timeouts)
+        script = Server().on("GET /users/1", reply(200, USER), wait(0.3, reply(200, USER)))
+        script.on("PUT /users/1", reply(200, USER))
+        async with serving(script) as server, shop(server, policy=policy) as client:
+            success_of(await client.users.get(1))
+            reading = asyncio.ensure_future(client.users.get(1))
+            await asyncio.sleep(0.01)
+            success_of(await client.users.update(1, {"user_name": "Ada"}))
+            assert success_of(await reading).source == "network"
+
+    asyncio.run(run())
+
+
+def test_read_cancelled_before_its_fallback_deadline_is_over_at_once() -> None:
+    """Nothing of a cancelled read goes on behind its back."""
+
+    async def run() -> None:
+        policy = replace(cached(fallback_after=5.0), timeouts=PATIENT.timeouts)
+        arrived = asyncio.Event()
+
+        async def silence(seen: Seen) -> None:
+            arrived.set()
+            await stall(seen)
+
+        script = Server().on("GET /users/1", reply(200, USER), silence)
+        async with serving(script) as server, shop(server, policy=policy) as client:
+            success_of(await client.users.get(1))
+            reading = asyncio.ensure_future(client.users.get(1))
+            await arrived.wait()
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert client.background_work == []
+            assert client.stack.guard.busy == 0
 
     asyncio.run(run())
 

@@ -27,6 +27,7 @@ from .ports import Clock, Entry, EntryKey, LocalDataSource
 from .remote import Fetched, NotModified, Remote
 from .result import Err, Result, Success
 from .session import Session
+from .tasks import end_of
 
 __all__ = ["Held", "Reading", "Repository"]
 
@@ -157,13 +158,18 @@ class Repository:
         patience = self.policy.fallback_after
         if patience is None or held is None or not self.may_serve(held.entry):
             return await self.refresh(reading, held)
-        limit = asyncio.timeout(patience)
+        fetching = asyncio.ensure_future(self.refresh(reading, held))
         try:
-            async with limit:
-                return await self.refresh(reading, held)
-        except TimeoutError:
-            if not limit.expired():
-                raise
+            await asyncio.wait({fetching}, timeout=patience)
+            if not fetching.done() and await self.at_hand(reading) is None:
+                # What there was to fall back on is gone meanwhile: only the network is left.
+                await asyncio.wait({fetching})
+            if fetching.done():
+                return fetching.result()
+        finally:
+            if not fetching.done():
+                fetching.cancel()
+                await end_of(fetching)
         # The call is answered from the cache now; what is newer is fetched for the next one.
         self.refresh_later(reading)
         message = "no answer within the fallback deadline"
@@ -217,12 +223,18 @@ class Repository:
 
     async def fall_back(self, reading: Reading[T], failure: Failure) -> Result[T]:
         """Answer from the cache as it is now, if it holds something that may be served."""
-        call, key = reading.call, reading.key
-        held = await self.held(key, reading.operation) if self.session.user_of(call.epoch) == key.user else None
-        if held is None or not self.may_serve(held.entry):
+        held = await self.at_hand(reading)
+        if held is None:
             return Err(failure)
-        self.connectivity.served_stale(key, lambda: self.refresh_alone(reading))
-        return self.serve(call, held, failure)
+        self.connectivity.served_stale(reading.key, lambda: self.refresh_alone(reading))
+        return self.serve(reading.call, held, failure)
+
+    async def at_hand(self, reading: Reading[T]) -> Held[T] | None:
+        """Return what the cache holds now, if it may be served and its user is still the one who is signed in."""
+        if self.session.user_of(reading.call.epoch) != reading.key.user:
+            return None
+        held = await self.held(reading.key, reading.operation)
+        return held if held is not None and self.may_serve(held.entry) else None
 
     def serve(self, call: Call, held: Held[T], because: Failure | None) -> Success[T]:
         """Answer with an entry, and say that it is one."""
