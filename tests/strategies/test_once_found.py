@@ -1,4 +1,4 @@
-"""Cases that were once found in the reference client though it had done nothing wrong: the judge was mended, not it."""
+"""Cases that searches have once found in the reference client: the judge was mended, or the client."""
 
 from __future__ import annotations
 
@@ -36,6 +36,26 @@ CASES: dict[str, dict[str, Any]] = {
         "faults": [{"on": "users.get", "plan": [{"delay": {"at": "head", "time": "600ms"}}]}],
         "calls": [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}],
     },
+    # A retry in the background costs as much as any other, so the last call finds the budget spent.
+    "a budget spent in the background": {
+        "given": {"cache": "fresh"},
+        "faults": [
+            {"on": "settings.get", "plan": [{"status": 503}]},
+            {"on": "users.get", "plan": [{"status": 503}], "then": "last"},
+        ],
+        "calls": [{"settings.get": {}}, {"users.get": {"id": 1}, "times": 5}],
+    },
+    # What there was to fall back on was dropped by a write: the client had failed as if its own time were over.
+    "an entry that is gone when it is wanted": {
+        "given": {"cache": "fresh"},
+        "faults": [
+            {
+                "on": "users.get",
+                "plan": [{"status": {"code": 503, "retry_after": {"date": "2s", "form": "asctime"}}}],
+            }
+        ],
+        "calls": [{"parallel": [{"users.update": {"id": 1, "data": {"user_name": "Ada"}}}, {"users.get": {"id": 1}}]}],
+    },
 }
 
 
@@ -47,7 +67,7 @@ def _client(profile: str) -> Client:
 @pytest.mark.parametrize("profile", ["quick", "published"])
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_found_no_more(name: str, profile: str) -> None:
-    """No clause takes what the client did for a fault of its own."""
+    """No clause finds anything in it any more."""
     case = case_of(read_scenario({"title": name, **CASES[name]}), _client(profile))
 
     assert SIMULATOR.judge(SIMULATOR.play(case).played).failing() == []

@@ -168,6 +168,8 @@ class Retries:
             return False
         repeats = [self.trace.steps(unit) for unit in self.trace.units()]
         spent = sum(step.kind in ("retry", "unseen", "unclear") for steps in repeats for step in steps)
+        behind = self.trace.background()  # its first requests are free, the others may have been retries
+        spent += len(behind) - len({(item.method, item.path, item.query) for item in behind})
         own = self.unit.call
         others = [call for call in self.trace.case_calls() if call.tag != own.tag]
         waiting = sum(call.overlaps(own.t_started, own.t_ended or own.t_started) for call in others)

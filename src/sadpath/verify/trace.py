@@ -230,6 +230,15 @@ class Trace:
             if item.role == "refresh" and self.began - self.margin <= item.t_arrived < end
         )
 
+    def background(self) -> tuple[ExchangeEvent, ...]:
+        """Return what the client asked for behind its calls during the case, renewals left out, in order of arrival."""
+        end = max(self.healed, self.began)
+        return tuple(
+            item
+            for item in self._unclaimed
+            if item.role != "refresh" and self.began - self.margin <= item.t_arrived < end
+        )
+
     def units(self) -> tuple[Unit, ...]:
         """Return the requests of the case's calls that reached the server, as likely as attribution allows."""
         return self._units
