@@ -71,6 +71,13 @@ READ: list[Any] = [{"users.get": {"id": 1}}]
     )
 )
 @example(
+    _case(  # a used refresh token ends the session, though the client cannot read that
+        given={"refresh_token": "used"},
+        faults=[{"on": "*", "fault": {"truncate": 20}}],
+        calls=[{"advance": "3590s"}, *READ],
+    )
+)
+@example(
     _case(  # the token ends while the calls are made
         faults=[{"on": "*", "fault": {"status": {"code": 503, "retry_after": {"date": "2s"}}}}],
         calls=[{"advance": "3590s"}, *READ * 2],

@@ -112,6 +112,7 @@ class Server:
     access_age: Span = ZERO
     exchanges: int = 0
     rules: tuple[Rule, ...] = ()
+    _spent: bool = False
     _decided: list[int] = field(default_factory=list)
     _gone: set[str] = field(default_factory=set)
 
@@ -120,6 +121,7 @@ class Server:
         states: dict[str, Token] = {"valid": "good", "none": "none"}
         self.access = states.get(given.access_token, "bad")
         self.refresh = states.get(given.refresh_token, "bad")
+        self._spent = given.refresh_token == "used"  # noqa: S105 - a state, not a secret
         self.exchanges = int(given.cache != "empty")  # a connection may still be there from the warm-up
         self.set_rules(self.facts.scenario.faults)
 
@@ -130,7 +132,7 @@ class Server:
 
     def issue(self) -> None:
         """Let the client have new tokens."""
-        self.access, self.refresh, self.access_age = "good", "good", ZERO
+        self.access, self.refresh, self.access_age, self._spent = "good", "good", ZERO, False
 
     def take_tokens(self) -> None:
         """Let the client have no tokens."""
@@ -155,8 +157,10 @@ class Server:
 
         def answer() -> Answer:
             if self.refresh != "good":
+                if self._spent and self.access == "good":
+                    self.access = "bad"  # a token that was used before is taken for stolen: all of them end
                 return Answer(400, refuses=True)
-            self.refresh = "bad"
+            self.refresh, self._spent = "bad", True
             return Answer(200, (100, 4000))
 
         return self._meet(Target(operation, operation.path), answer)
