@@ -78,6 +78,12 @@ READ: list[Any] = [{"users.get": {"id": 1}}]
     )
 )
 @example(
+    _case(  # the token ends while its renewal is waited for
+        faults=[{"on": "auth.refresh", "fault": {"stall": {"time": "300ms", "then": "close"}}}],
+        calls=[{"advance": "3599.9s"}, *READ],
+    )
+)
+@example(
     _case(  # the token ends while the calls are made
         faults=[{"on": "*", "fault": {"status": {"code": 503, "retry_after": {"date": "2s"}}}}],
         calls=[{"advance": "3590s"}, *READ * 2],

@@ -261,8 +261,9 @@ class Model:
     def _attempt(self, request: _Request) -> None:
         """Make one attempt, with a renewal before it or after its 401, and one replay."""
         if request.renews and self.signed_in and self._is_due() and self._may_renew(request) and not self._leaves_it():
+            was_usable = self._is_usable()
             failed = self._renew(request)
-            if failed is not None and (not self.signed_in or not self._is_usable()):
+            if failed is not None and not self._goes_on(was_usable):
                 raise failed
             self._failed_early = failed is not None
         seen = self._exchange(request)
@@ -274,6 +275,12 @@ class Model:
             request.replays += 1
             seen = self._exchange(request)
         self._judge(request, seen)
+
+    def _goes_on(self, was_usable: bool) -> bool:
+        """Tell whether a call goes on with the old token although its renewal failed; it may have ended meanwhile."""
+        if not self.signed_in or not was_usable:
+            return False
+        return self._is_usable() or bool(self.choose((False, True)))
 
     def _leaves_it(self) -> bool:
         """Tell whether the client goes on with a token that still works, after an early renewal that failed."""
