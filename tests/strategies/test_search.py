@@ -116,6 +116,32 @@ def test_the_same_seed_finds_the_same() -> None:
     assert here != []
 
 
+def test_other_tests_in_the_same_process_change_no_draw() -> None:
+    """What Hypothesis remembers of other tests' draws changes nothing in a search, nor the search anything in them."""
+    code = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from hypothesis import given, settings; from hypothesis.internal.conjecture.providers import CONSTANTS_CACHE\n"
+        "from sadpath.strategies import Api, scenarios; from sadpath.workspace import Workspace\n"
+        "from sadpath.verify.clients import ClientRequest, open_client; from sadpath.verify.generate import search\n"
+        "from sadpath.verify.simworld import Simulator\n"
+        "shop = Workspace(Path(sys.argv[1])); names = []\n"
+        "if sys.argv[2] == 'after':\n"
+        "    settings(max_examples=200, database=None, deadline=None)(given(scenarios(Api.of(shop)))(lambda s: None))()\n"
+        "before = dict(CONSTANTS_CACHE.items()) if hasattr(CONSTANTS_CACHE, 'items') else len(CONSTANTS_CACHE)\n"
+        "client = asyncio.run(open_client(ClientRequest('reference', shop)))\n"
+        "search(client, Simulator(shop), examples=40, seed=9, clauses=[], on_case=lambda j: names.append(j.played.case.id))\n"
+        "after = dict(CONSTANTS_CACHE.items()) if hasattr(CONSTANTS_CACHE, 'items') else len(CONSTANTS_CACHE)\n"
+        "print(names, before == after)\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code, str(ROOT), when], capture_output=True, text=True, check=True).stdout
+        for when in ("alone", "after")
+    ]
+
+    assert runs[0] == runs[1]
+    assert runs[0].endswith("True\n")
+
+
 def test_another_seed_draws_other_cases() -> None:
     """Searches with different seeds have few cases in common, so they can share the work."""
     drawn: list[set[str]] = []

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
-from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
-from hypothesis.internal.constants_ast import Constants
 
 from sadpath.scenario.model import Scenario
 from sadpath.scenario.roles import Roles
@@ -277,12 +275,12 @@ class _Plain(HypothesisProvider):
     """Draws without the constants that Hypothesis collects from the sources of all loaded modules.
 
     With them the same seed would draw other cases where other modules happen to be loaded, and a folder
-    ``.hypothesis`` would appear beside the user's files.
+    ``.hypothesis`` would appear beside the user's files. They are cached per process, for all providers; so this one
+    neither reads that cache, which others have filled, nor fills it for them.
     """
 
-    def __init__(self, conjecturedata: ConjectureData | None, /) -> None:
-        super().__init__(conjecturedata)
-        self._local_constants = Constants()
+    def _maybe_draw_constant(self, choice_type: Any, constraints: Any, *, p: float = 0.05) -> None:
+        """Never draw one."""
 
 
 def _register_backend() -> None:
