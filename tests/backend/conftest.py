@@ -22,8 +22,8 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from sadpath.workspace import load_backend
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.com", "password": "correct-horse"}
 GRACE = {"email": "grace@example.com", "password": "battery-staple"}
 
@@ -133,13 +133,13 @@ Serving = Callable[[list[str], Path], AbstractContextManager[str]]
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The workspace."""
-    return ROOT
+    return REFERENCE
 
 
 @pytest.fixture(scope="session")
 def app() -> FastAPI:
     """One app for all tests; each test has sessions of its own."""
-    return load_backend(ROOT)
+    return load_backend(REFERENCE)
 
 
 @pytest.fixture(scope="session")

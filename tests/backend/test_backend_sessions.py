@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.places import REFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from tests.backend.conftest import Enter, Visitor
 
-ROOT = Path(__file__).parents[2]
 TEA = {"items": [{"sku": "TEA", "quantity": 1}]}
 MARY = {"user_name": "Mary Somerville", "email_address": "mary@example.com"}
 
@@ -109,7 +110,7 @@ def test_other_data_set_keeps_who_is_signed_in(enter: Enter, ada: Visitor) -> No
 
 def test_other_data_set_without_the_account(backend: Callable[[str], ModuleType], enter: Enter, tmp_path: Path) -> None:
     """Who has no account in the new data set is signed out."""
-    one = (ROOT / "fixtures" / "small-shop.yaml").read_text()
+    one = (REFERENCE / "fixtures" / "small-shop.yaml").read_text()
     (tmp_path / "first.yaml").write_text(one)
     (tmp_path / "second.yaml").write_text(one[: one.index("  - email: grace")])
     visitor = enter()

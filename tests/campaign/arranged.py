@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sadpath.faults  # noqa: F401 - fills the vocabulary
@@ -19,8 +18,7 @@ from sadpath.verify.played import Case, Client, Played
 from sadpath.verify.run import live_world
 from sadpath.workspace import Workspace
 from tests.campaign.small import CAPABILITIES, POLICY, Small
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.places import REFERENCE
 
 READ = [{"users.get": {"id": 1}}]
 BUSY_ONCE = {
@@ -35,7 +33,7 @@ CUT = {"title": "Cut", "faults": [{"on": {"role": "read"}, "fault": {"reset": "r
 @cache
 def workspace() -> Workspace:
     """Return the reference workspace."""
-    return Workspace(ROOT)
+    return Workspace(REFERENCE)
 
 
 def scenario(data: dict[str, Any], **changes: Any) -> Scenario:

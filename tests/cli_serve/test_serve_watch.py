@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-Start = Callable[..., AbstractContextManager[Any]]
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).parents[2]
+Start = Callable[..., AbstractContextManager[Any]]
 
 
 def story(plan: str) -> str:
@@ -57,7 +57,7 @@ def own(workspace: Path) -> Path:
     """A workspace with a backend of its own."""
     (workspace / "mockserver").mkdir()
     (workspace / "contracts" / "api").mkdir(parents=True)
-    shutil.copy(ROOT / "contracts" / "api" / "roles.yaml", workspace / "contracts" / "api" / "roles.yaml")
+    shutil.copy(REFERENCE / "contracts" / "api" / "roles.yaml", workspace / "contracts" / "api" / "roles.yaml")
     write(workspace, "first")
     return workspace
 

@@ -16,8 +16,8 @@ import jsonschema
 import pytest
 
 from sadpath.verify.results import Results
-from tests.campaign.arranged import ROOT
 from tests.campaign.small import CAPABILITIES, POLICY
+from tests.support.places import TOP
 
 COMMAND = [sys.executable, "-m", "sadpath.cli", "verify", "--world", "live"]
 
@@ -73,7 +73,7 @@ def _contract(root: Path, name: str, factory: str, **more: Any) -> Path:
 def _verify(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COLUMNS")}
     command = [*COMMAND, *words, "--root", str(root)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=TOP, env=environment)
 
 
 def _clean(done: subprocess.CompletedProcess[str]) -> None:
@@ -103,7 +103,7 @@ def test_a_client_that_falls_short_exits_with_one(work: Path) -> None:
     command = done.stdout.partition("Run it again:\n")[2].partition("\n\n")[0]
     words = shlex.split(command.replace("\\\n", ""))  # as a shell reads it (POSIX, 2.2.1)
     replay = [*COMMAND[:-3], *words[1:]]
-    again = subprocess.run(replay, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    again = subprocess.run(replay, capture_output=True, text=True, timeout=60, check=False, cwd=TOP)
 
     assert done.returncode == 1
     assert "RETRY-01 fails" in done.stdout
@@ -265,7 +265,7 @@ def test_ctrl_c_keeps_what_is_known(work: Path) -> None:
     _contract(work, "slow", "Slow")
     out = work / "out"
     command = [*COMMAND, "slow", "--root", str(work), "--jobs", "2", "--report", str(out), "--scenario", "many/*"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TOP)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("2/6"):
@@ -303,7 +303,7 @@ class Clings(Small):
     _contract(work, "clinging", "Small", driver={"python": "clinging_client:Clings"})
     _write(work, "scenarios/retry/other.yaml", BUSY.replace("id: 1", "id: 2"))
     command = [*COMMAND, "clinging", "--root", str(work), "--report", str(work / "out")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TOP)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("2/3"):

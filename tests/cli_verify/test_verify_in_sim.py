@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from sadpath.verify.results import Results
-from tests.campaign.arranged import ROOT, scenario
+from tests.campaign.arranged import scenario
 from tests.campaign.small import CAPABILITIES, POLICY
+from tests.support.places import TOP
 
 BUSY: dict[str, Any] = {
     "faults": [{"on": {"role": "read"}, "fault": {"status": 503}}],
@@ -56,7 +57,7 @@ def _verify(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": str(TOP)}
 
 
 def test_it_is_the_usual_world(work: Path) -> None:

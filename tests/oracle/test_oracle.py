@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +24,9 @@ from sadpath.verify.played import Client
 from sadpath.verify.policy import Policy
 from sadpath.verify.simworld import Simulator
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-SHOP = Workspace(Path(__file__).resolve().parents[2])
+SHOP = Workspace(REFERENCE)
 SIMULATOR = Simulator(SHOP)
 ROLES = SHOP.roles()
 API = Api.of(SHOP)

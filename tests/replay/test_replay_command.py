@@ -13,9 +13,10 @@ import pytest
 
 from sadpath.verify.played import Case
 from sadpath.verify.stored import StoredCase
-from tests.campaign.arranged import ROOT, client, scenario
+from tests.campaign.arranged import client, scenario
 from tests.campaign.small import CAPABILITIES, POLICY, Escapes, Small
 from tests.simworld.arranged_sim import BUSY, LIVELY, READ, known, play, sim_case, simulator
+from tests.support.places import REFERENCE, TOP
 
 CUT: dict[str, Any] = {"faults": [{"on": {"role": "read"}, "fault": {"reset": "request"}}], "calls": READ}
 SIDE_BY_SIDE: dict[str, Any] = {
@@ -29,9 +30,9 @@ def _store(case: Case, folder: Path) -> Path:
     return StoredCase.of(simulator().judge(run.played), trace=run.digest).save(folder)
 
 
-def _sadpath(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def _sadpath(*words: str | Path, cwd: Path = TOP) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sadpath", *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(TOP)}
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=cwd, env=environment)
 
 
@@ -122,7 +123,7 @@ def test_a_case_of_a_workspace_that_is_not_here_says_so(tmp_path: Path) -> None:
     run = play(sim_case(CUT, client(Escapes, "escapes")))
     stored = StoredCase.of(simulator().judge(run.played), trace=run.digest, root=tmp_path / "gone")
     path = stored.save(tmp_path)
-    lost, found = _sadpath("replay", path), _sadpath("replay", path, "--root", ROOT)
+    lost, found = _sadpath("replay", path), _sadpath("replay", path, "--root", REFERENCE)
 
     assert lost.returncode == 2
     assert "gone, which is not here: say where with --root" in lost.stderr
@@ -164,7 +165,7 @@ def _contract(folder: Path, name: str, factory: str) -> Path:
 
 def _pytest(path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(TOP)}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=100, check=False, cwd=path.parent, env=environment
     )
@@ -197,7 +198,7 @@ def test_a_known_bad_client_can_be_pinned_down(tmp_path: Path) -> None:
     """The case of one that ships with us names its class, and the contract by which it is judged."""
     done = _sadpath(
         "verify", "--known-bad", "retries-any-method", "--scenario", "retry/*", "--scenario", "idempotency/*",
-        "--examples", "0", "--jobs", "1", "--root", ROOT, cwd=tmp_path,
+        "--examples", "0", "--jobs", "1", "--root", REFERENCE, cwd=tmp_path,
     )  # fmt: skip
     cases = sorted((tmp_path / ".sadpath" / "cases").iterdir())
     test = tmp_path / "test_found.py"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -15,7 +14,6 @@ from sadpath.scenario.model import Scenario
 from sadpath.scenario.roles import Roles
 from sadpath.server.runner import LiveServer
 
-ROOT = Path(__file__).parents[2]
 LIFETIME = 600
 
 ROLES: dict[str, Any] = {

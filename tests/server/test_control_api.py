@@ -16,8 +16,8 @@ import sadpath
 from sadpath.faults import FAULTS
 from sadpath.server.runner import LiveServer
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).parents[2]
 LOGIN = {"email": "ada@example.com", "password": "correct-horse"}
 
 
@@ -29,7 +29,7 @@ def workspace(tmp_path: Path) -> Workspace:
     (folder / "busy.yaml").write_text(
         "# Busy once.\ntitle: Busy once\nseed: 7\nfaults:\n  - on: notes.list\n    plan: [{status: 503}]\n"
     )
-    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
+    shutil.copytree(REFERENCE / "fixtures", tmp_path / "fixtures")
     (folder / "broken.yaml").write_text("# Broken.\ntitle: Broken\nfautls: []\n")
     return Workspace(tmp_path)
 

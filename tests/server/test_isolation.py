@@ -7,7 +7,6 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +16,8 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.model import Scenario
 from sadpath.server.runner import LiveServer
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).parents[2]
 SESSIONS = 50
 FAULTS: list[Any] = [
     {"status": 500},
@@ -99,7 +98,7 @@ async def visitors(
     """Yield a server of the reference workspace and clients of it that share their connections."""
     limits = httpx.Limits(max_connections=10)
     async with (
-        LiveServer(Workspace(ROOT), journal_limit=1_000) as server,
+        LiveServer(Workspace(REFERENCE), journal_limit=1_000) as server,
         httpx.AsyncClient(base_url=server.base_url, limits=limits, timeout=30) as client,
     ):
         made = []

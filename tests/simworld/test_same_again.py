@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from sadpath.verify.simworld import difference
-from tests.campaign.arranged import ROOT, client
+from tests.campaign.arranged import client
 from tests.simworld.arranged_sim import BUSY, LIVELY, bundled, known, play, sim_case
 from tests.simworld.odd import Forgets
+from tests.support.places import TOP
 
 DIGESTS = """
 import sys
@@ -66,7 +67,7 @@ def test_other_processes_come_to_the_same() -> None:
             text=True,
             timeout=100,
             check=False,
-            cwd=ROOT,
+            cwd=TOP,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         assert done.stdout.split("\n")[:-1] == here, done.stderr

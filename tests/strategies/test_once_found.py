@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from sadpath.verify.generate import case_of
 from sadpath.verify.played import Client
 from sadpath.verify.simworld import Simulator
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-SHOP = Workspace(Path(__file__).resolve().parents[2])
+SHOP = Workspace(REFERENCE)
 SIMULATOR = Simulator(SHOP)
 
 CASES: dict[str, dict[str, Any]] = {

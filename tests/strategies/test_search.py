@@ -29,9 +29,9 @@ from sadpath.verify.shrink import shrink, size_of
 from sadpath.verify.shrink_ways import smaller
 from sadpath.verify.simworld import Simulator
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOP = Workspace(ROOT)
+SHOP = Workspace(REFERENCE)
 SIMULATOR = Simulator(SHOP)
 API = Api.of(SHOP)
 
@@ -101,7 +101,7 @@ def test_the_same_seed_finds_the_same() -> None:
     )
     runs = [
         subprocess.run(
-            [sys.executable, "-c", code, str(ROOT)],
+            [sys.executable, "-c", code, str(REFERENCE)],
             capture_output=True,
             text=True,
             check=True,
@@ -134,7 +134,9 @@ def test_other_tests_in_the_same_process_change_no_draw() -> None:
         "print(names, before == after)\n"
     )
     runs = [
-        subprocess.run([sys.executable, "-c", code, str(ROOT), when], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code, str(REFERENCE), when], capture_output=True, text=True, check=True
+        ).stdout
         for when in ("alone", "after")
     ]
 
@@ -170,7 +172,7 @@ def test_no_files_are_left_behind(tmp_path: Path) -> None:
         "shop = Workspace(Path(sys.argv[1])); client = asyncio.run(open_client(ClientRequest('reference', shop)))\n"
         "search(client, Simulator(shop), examples=20)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(ROOT)], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", code, str(REFERENCE)], cwd=tmp_path, check=True)
 
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, find, given, settings
@@ -29,12 +28,12 @@ from sadpath.verify.contract import load_contract
 from sadpath.verify.needs import lacking
 from sadpath.verify.policy import Policy
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOP = Workspace(ROOT)
+SHOP = Workspace(REFERENCE)
 API = Api.of(SHOP)
 AROUND = SHOP.surroundings()
-POLICY = load_contract("reference", ROOT).policy
+POLICY = load_contract("reference", REFERENCE).policy
 INTRO = "A drawn case.\nWhy: drawn by chance. Source: Hypothesis."
 
 DRAWING = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

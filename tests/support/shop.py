@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -29,8 +28,9 @@ from sadpath.verify.policy import Policy
 from sadpath.verify.simworld import Simulator
 from sadpath.verify.trace import CallRecord, Trace
 from sadpath.workspace import Workspace
+from tests.support.places import REFERENCE
 
-SHOP = Workspace(Path(__file__).resolve().parents[2])
+SHOP = Workspace(REFERENCE)
 SIMULATOR = Simulator(SHOP)
 API = Api.of(SHOP)
 
