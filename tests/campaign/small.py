@@ -172,6 +172,13 @@ class Hangs(Small):
     read_timeout = None
 
 
+class Impatient(Small):
+    """Waits a tenth of a second for an answer, and tries once."""
+
+    retries = 0
+    read_timeout = 0.1
+
+
 class Stubborn(Small):
     """Tries far too often."""
 
@@ -250,12 +257,12 @@ class Broken(Small):
         raise KeyError("SHOP_API_KEY")
 
 
-def moody(bad: type[Small], lives: int) -> Callable[[], Small]:
+def moody(bad: type[Small], lives: int, good: type[Small] = Small) -> Callable[[], Small]:
     """Return a factory whose clients behave badly for their first lives, and well from then on."""
     count = itertools.count()
 
     def create() -> Small:
-        return bad() if next(count) < lives else Small()
+        return bad() if next(count) < lives else good()
 
     return create
 
