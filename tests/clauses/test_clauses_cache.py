@@ -65,6 +65,17 @@ def test_a_good_answer_is_not_hidden() -> None:
     assert story.verdict("CACHE-01") == "fail"
 
 
+@pytest.mark.parametrize(("refresh", "verdict"), [("valid", "fail"), ("none", "pass")])
+def test_whoever_is_not_signed_in_has_no_entries_for_certain(refresh: str, verdict: str) -> None:
+    """CACHE-01 asks for the entries of the warm-up only where the case begins with a session."""
+    given = {"access_token": "none", "refresh_token": refresh, "cache": "stale"}
+    story = Story(scenario={"given": given}, facts={"warmed": (("users.get", '{"id": 1}'),)})
+    story.call(phase="warmup").meets(200).ok()
+    _used_up(story.call()).fails("server", 503)
+
+    assert story.verdict("CACHE-01") == verdict
+
+
 def test_where_nothing_was_there_nothing_is_due() -> None:
     """CACHE-01 is not exercised by another user, another page, a write, or an operation that is not cached."""
     for op, args in (

@@ -64,8 +64,8 @@ class Entries:
             return "no"
         held: Held = "no"
         stored_at = 0.0
-        if (call.op, call.key) in trace.warmed:
-            held = "yes" if trace.scenario.given.cache in _USABLE else "no"
+        if (call.op, call.key) in trace.warmed and trace.scenario.given.cache in _USABLE:
+            held = "maybe" if self._nobody_signed_in() else "yes"
         for former in self._before(call):
             found, replaced = self._after(former, call, held)
             if replaced:
@@ -77,6 +77,11 @@ class Entries:
         if held == "yes" and limit is not None and call.t_started - stored_at >= limit - 1.0:
             return "no" if call.t_started - stored_at > limit + 1.0 else "maybe"
         return held
+
+    def _nobody_signed_in(self) -> bool:
+        """Tell whether the case begins without any token: whose entries those of the warm-up are is then open."""
+        given = self.trace.scenario.given
+        return (given.access_token, given.refresh_token) == ("none", "none")
 
     def _disturbed(self, call: CallRecord) -> bool:
         """Tell whether something that may empty or change the entry was under way beside the call."""
@@ -116,7 +121,9 @@ class Entries:
             return held, True
         if outcome.outcome == "ok" and not self.from_cache(former):
             stored = last.success and not undecodable(last.exchange) and not _not_to_be_stored(last.exchange)
-            usable = self.trace.scenario.given.cache in _USABLE or former.phase == "case"
+            usable = former.phase == "case" or (
+                self.trace.scenario.given.cache in _USABLE and not self._nobody_signed_in()
+            )
             return ("yes" if stored and usable else "maybe"), True
         if last.error_status is not None and last.error_status in (self.trace.policy.cache.evict_on or ()):
             return "no", False
