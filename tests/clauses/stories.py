@@ -6,14 +6,27 @@
 
 Time goes on by itself; ``waits`` adds to it. Exchanges get their numbers in order of arrival. Whatever a clause reads
 of the policy is recorded, and must be declared.
+
+Each clause has at least one property test that is marked as its truth: Hypothesis draws times, counts, statuses and
+orders, a trace built to satisfy the clause passes, and each smallest change that breaks it fails.
+
+    @truth("RETRY-01")
+    @given(st.integers(1, 8), st.integers(0, 4))
+    def test_attempts_are_bounded(attempts: int, retries: int) -> None:
+        ...
+        assert story.verdict("RETRY-01") == ("pass" if attempts <= 1 + retries else "fail")
+
+``truth`` stands above ``given``. It fails a test in which Hypothesis never drew a story that passes, or never one that
+fails: a truth that has one side only proves nothing. ``test_truth_registry.py`` holds that no clause is without one.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Self, cast
+from functools import cache, wraps
+from typing import Any, ParamSpec, Self, cast
 
 from pydantic import BaseModel
 
@@ -26,11 +39,33 @@ from sadpath.verify.contract import Policy, load_contract
 from sadpath.verify.trace import CallRecord, Trace
 from sadpath.workspace import find_workspace
 
-__all__ = ["ALL", "RecordingPolicy", "Story", "Telling", "reference_policy", "shop_roles"]
+__all__ = ["ALL", "RecordingPolicy", "Story", "Telling", "reference_policy", "shop_roles", "truth"]
+
+P = ParamSpec("P")
 
 ALL = frozenset(CAPABILITIES)
 USER = {"id": 1, "user_name": "Ada Lovelace", "email_address": "ada@example.com", "avatar_url": None}
 USER_BODY = json.dumps(USER).encode()
+
+_JUDGED: dict[str, set[str]] = {}
+"""What stories were found to be since a truth began, by clause."""
+
+
+def truth(*ids: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Mark a property test as the truth about clauses; of each it must have judged a story that passes and one that fails."""
+
+    def mark(test: Callable[P, None]) -> Callable[P, None]:
+        @wraps(test)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            _JUDGED.clear()
+            test(*args, **kwargs)
+            for name in ids:
+                missing = {"pass", "fail"} - _JUDGED.get(name, set())
+                assert not missing, f"no story that was drawn is a {' or a '.join(sorted(missing))} of {name}"
+
+        return run
+
+    return mark
 
 
 @cache
@@ -333,6 +368,7 @@ class Story:
         declared = {part for path in (*item.reads, *item.may_read) for part in path.split("|")}
         if "call_tag" not in self.capabilities:
             declared.add("cache.operations")  # without tags, attribution must know what may be background work
+        _JUDGED.setdefault(item.id, set()).add(found.verdict)
         assert recording.read <= declared, f"{clause_id} reads {sorted(recording.read - declared)} undeclared"
         return found
 
