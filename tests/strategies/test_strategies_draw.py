@@ -24,6 +24,7 @@ from sadpath.scenario.model import Advance, Call, Fault, Given, Offline, Paralle
 from sadpath.scenario.vocabulary import FAULTS, Phase
 from sadpath.scenario.yamlfile import YamlFile
 from sadpath.strategies import Api, Times, calls, faults, plans, policies, rules, scenarios, schedules, steps, worlds
+from sadpath.strategies.settings import DRAWN_IN_SCENARIOS
 from sadpath.verify.contract import load_contract
 from sadpath.verify.needs import lacking
 from sadpath.verify.policy import Policy
@@ -223,9 +224,7 @@ def test_cases_are_short_and_various() -> None:
     assert sizes[1] > len(drawn) / 3
     assert sum(size * count for size, count in sizes.items()) / len(drawn) < 2.5
     assert sum(bool(scenario.all_faults()) for scenario in drawn) > len(drawn) * 0.6
-    assert len({fault.name for scenario in drawn for fault in scenario.all_faults()}) == len(
-        [kind for kind in FAULTS if kind.phase != "connection"]
-    )
+    assert {fault.name for scenario in drawn for fault in scenario.all_faults()} == set(DRAWN_IN_SCENARIOS)
     assert {type(step) for scenario in drawn for step in scenario.calls} >= {Call, Parallel, Advance, Offline}
     assert {scenario.given.cache for scenario in drawn} >= {"empty", "fresh", "stale", "other_user", "corrupt"}
 

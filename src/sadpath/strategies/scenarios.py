@@ -18,7 +18,7 @@ from sadpath.scenario.model import Rule, Scenario
 from sadpath.scenario.roles import Operation, Roles
 from sadpath.strategies.api import RAW, Api, is_absent, the_api
 from sadpath.strategies.calls import written_calls
-from sadpath.strategies.settings import FaultDrawing, Written, any_of, drawn_faults
+from sadpath.strategies.settings import DRAWN_IN_SCENARIOS, FaultDrawing, Written, any_of
 from sadpath.strategies.times import Times
 from sadpath.strategies.worlds import written_worlds
 from sadpath.verify.played import Client
@@ -145,12 +145,12 @@ class _Kit:
     @cached_property
     def plans(self) -> st.SearchStrategy[dict[str, Written]]:
         left_out = {*_OF_REFRESH, *(() if self.api.can("token_refresh") else ("expire_token",))}
-        return self._drawing.plans(self._drawing.steps([name for name in drawn_faults() if name not in left_out]))
+        return self._drawing.plans(self._drawing.steps([name for name in DRAWN_IN_SCENARIOS if name not in left_out]))
 
     @cached_property
     def refresh_plans(self) -> st.SearchStrategy[dict[str, Written]]:
         """What refreshes meet: what others meet, and being refused for good."""
-        usual = self._drawing.steps([name for name in drawn_faults() if name != "expire_token"])
+        usual = self._drawing.steps([name for name in DRAWN_IN_SCENARIOS if name != "expire_token"])
         return self._drawing.plans(any_of([usual, usual, usual, self._drawing.faults(names=_OF_REFRESH)]))
 
     @cached_property

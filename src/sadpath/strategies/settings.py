@@ -18,7 +18,18 @@ from sadpath.core.units import format_seconds
 from sadpath.scenario.vocabulary import FAULTS, Phase
 from sadpath.strategies.times import Times
 
-__all__ = ["FaultDrawing", "Written", "any_of", "drawn_faults", "one_from"]
+__all__ = ["DRAWN_IN_SCENARIOS", "FaultDrawing", "Written", "any_of", "drawn_faults", "one_from"]
+
+DRAWN_IN_SCENARIOS = (
+    "status", "unauthorized", "expire_token", "invalid_grant", "delay", "truncate", "html", "malformed_json", "close",
+    "reset", "stall",
+)  # fmt: skip
+"""The faults that whole drawn cases may contain, and with them every search of ``sadpath verify``.
+
+A fault is added here once whoever judges drawn cases can foresee what it does: the clauses, and the oracle that tests
+compare them with. Until then scenario files and ``faults()`` know it, and no drawn case does. The tuple keeps seeds
+meaningful as well: a case that was drawn from a seed is drawn again, whatever is added to the catalogue.
+"""
 
 Written = Any
 """Plain data, as a scenario file writes it."""
