@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sadpath.core.events import FiredFault
 from tests.clauses.stories import ALL, Story, Telling
@@ -191,6 +193,26 @@ def test_promises_are_needed() -> None:
         assert story.verdict("CACHE-01") == "unsupported"
 
 
+def test_what_must_be_asked_about_first_need_not_be_fallen_back_on() -> None:
+    """CACHE-01 asks for no fallback on an answer that says must-revalidate or no-cache."""
+    for control in ("must-revalidate", "private, no-cache", "no-store"):
+        story = Story()
+        story.call().meets(200, headers=[("Cache-Control", control)]).ok()
+        _used_up(story.call()).fails("server", 503)
+        assert story.verdict("CACHE-01") == "pass"
+
+
+@given(st.floats(0.0, 43_000.0) | st.floats(43_400.0, 100_000.0))
+def test_entries_that_were_put_there_grow_older(waited: float) -> None:
+    """CACHE-01 asks for no fallback on a seeded entry that has grown too old during the case."""
+    story = Story(scenario={"given": {"cache": "stale"}}, facts={"warmed": (("users.get", '{"id": 1}'),)})
+    story.call("settings.get", {}).meets(200).ok()
+    story.t += waited
+    _used_up(story.call()).fails("server", 503)
+
+    assert story.verdict("CACHE-01") == ("fail" if waited < 43_200 else "not_exercised")
+
+
 # CACHE-02
 
 
@@ -252,6 +274,18 @@ def test_what_was_stored_since_may_be_served() -> None:
         story.call(op, args).meets(200).ok()
         _used_up(story.call()).ok(source="cache")
         assert story.verdict("CACHE-02") in ("pass", "not_exercised")
+
+
+@given(st.floats(0.0, 0.5))
+def test_what_comes_after_the_case_stores_nothing(later: float) -> None:
+    """CACHE-02 is not misled by the probe of the pool, also where it begins in the very instant of the last end."""
+    story = _filled()
+    story.call().meets(404).fails("not_found", 404)
+    call = _used_up(story.call()).ok(source="cache")
+    assert call.ended is not None
+    story.call("http", {"method": "GET", "path": "/health"}, phase="pool", at=call.ended + later).meets(200).ok()
+
+    assert story.verdict("CACHE-02") == "fail"
 
 
 def test_no_eviction_without_a_promise() -> None:

@@ -10,15 +10,22 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.sight import INVALID, Sight, header, json_of
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
-__all__ = ["ENTRY_READS", "Entries", "Held", "undecodable"]
+__all__ = ["ENTRY_READS", "SEEDED_AGES", "USUAL_MAX_STALE", "Entries", "Held", "undecodable"]
 
 ENTRY_READS = (*SIGHT_READS, "cache.operations", "cache.max_stale", "cache.evict_on")
 """The policy values that ``Entries`` takes into account."""
+
+USUAL_MAX_STALE = 86_400.0
+"""Seconds that a client may serve an entry which promises no limit: how old entries are made goes by it."""
+
+SEEDED_AGES = {"stale": 0.5, "too_old": 1.5}
+"""How old entries are made, in parts of the longest staleness that the client promises."""
 
 Held = Literal["yes", "maybe", "no"]
 
 _READING = frozenset({"read", "list", "page"})
 _USABLE = frozenset({"empty", "fresh", "stale"})
+_STRICT = ("no-store", "no-cache", "must-revalidate")
 _LYING_SHAPES = frozenset({"wrong_shape", "error_in_200"})
 
 
@@ -82,6 +89,13 @@ class Entries:
         """Tell whether the case begins without any token: whose entries those of the warm-up are is then open."""
         given = self.trace.scenario.given
         return (given.access_token, given.refresh_token) == ("none", "none")
+
+    @property
+    def seeded_at(self) -> float:
+        """When the entries that were put into the cache directly would have been stored, on the case's clock."""
+        trace = self.trace
+        longest = trace.policy.cache.max_stale or USUAL_MAX_STALE
+        return trace.began - longest * SEEDED_AGES.get(trace.scenario.given.cache, 0.0)
 
     def _disturbed(self, call: CallRecord) -> bool:
         """Tell whether something that may empty or change the entry was under way beside the call."""
@@ -167,5 +181,6 @@ def _collection_of(trace: Trace, call: CallRecord) -> str:
 
 
 def _not_to_be_stored(exchange: ExchangeEvent) -> bool:
+    """Tell whether an answer may not be stored, or perhaps not be served once it is."""
     value: Any = header(exchange, "cache-control")
-    return isinstance(value, str) and "no-store" in value.lower()
+    return isinstance(value, str) and any(word in value.lower() for word in _STRICT)

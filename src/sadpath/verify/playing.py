@@ -23,6 +23,7 @@ from sadpath.drivers.messages import (
     Unsupported,
 )
 from sadpath.scenario.model import Rule
+from sadpath.verify.entries import SEEDED_AGES, USUAL_MAX_STALE
 from sadpath.verify.needs import CACHED_ROLES, warm_up_calls
 from sadpath.verify.played import Case, Ending, Played
 from sadpath.verify.segments import Segment, as_step, deadline, placed, records, segments
@@ -31,10 +32,6 @@ from sadpath.verify.trace import CallRecord, Trace
 
 __all__ = ["CaseOver", "Playing"]
 
-_STALE, _TOO_OLD = 0.5, 1.5
-"""How old a cache's entries are made, in parts of the longest staleness that the client promises."""
-
-_USUAL_MAX_STALE = 86_400.0
 _HOLD_AT_MOST = 0.15
 _FIRST_PAUSE = 0.1
 
@@ -189,8 +186,8 @@ class Playing:
 
     def _age(self) -> float:
         max_stale = self.policy.cache.max_stale
-        longest = _USUAL_MAX_STALE if max_stale is None else max_stale
-        return longest * (_TOO_OLD if self.case.scenario.given.cache == "too_old" else _STALE)
+        longest = USUAL_MAX_STALE if max_stale is None else max_stale
+        return longest * SEEDED_AGES.get(self.case.scenario.given.cache, 0.0)
 
     def _entries(self, warm: list[CallStep], user: str) -> list[CacheEntry]:
         """Return what a cache is told to hold: the values that the warm-up brought, aged or spoilt."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
+from sadpath.verify.fallback import by_fallback_deadline, promised_fallback, stopped_early
 from sadpath.verify.renewals import Renewals
-from sadpath.verify.retrying import NEAR_READS, near_deadline
+from sadpath.verify.retrying import NEAR_READS
 from sadpath.verify.sight import Sight, json_of
 from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import answer_of, ended_as
@@ -24,35 +25,11 @@ def _cached_units(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
             yield unit, trace.sight(unit.exchanges[-1], unit.call)
 
 
-def _by_its_deadline(trace: Trace, call: CallRecord) -> bool:
-    """Tell whether the cache may have answered because the promised time for the network was over."""
-    after = trace.policy.cache.fallback_after
-    return after is not None and call.t_ended is not None and call.t_ended >= call.t_started + after - 0.05
-
-
 def _renewal_failed(trace: Trace, unit: Unit) -> bool:
     return bool(Renewals(trace).failed_for(unit))
 
 
 # CACHE-01
-
-
-def _promised(trace: Trace, sight: Sight) -> bool | None:
-    """Tell whether the contract falls back on what the client met; None where that is not clear."""
-    falls = trace.policy.cache.fallback_on or ()
-    transport = "transport" in falls
-    status = sight.status
-    if sight.success:
-        return False
-    if sight.sure:
-        return status in falls if status is not None and status >= 400 else None
-    if not sight.clear or sight.failures & {"timeout.total", "cancelled"}:
-        return None
-    if not transport and any(isinstance(item, str) for item in falls):
-        return None  # single kinds of transport failure: systems blur them
-    if status is not None and status >= 400 and (status in falls) != transport:
-        return None
-    return transport
 
 
 def _could_fall_back(trace: Trace) -> bool:
@@ -70,16 +47,21 @@ def _falls_back_as_promised(trace: Trace) -> Iterator[Finding]:
         if not unit.last or not entries.of_call(unit) or call.outcome is None or _renewal_failed(trace, unit):
             return
         sight = trace.sight(unit.exchanges[-1], call)
-        promised = _promised(trace, sight)
+        promised = promised_fallback(trace, sight)
         met = f"{answer_of(sight)} in exchange {sight.exchange.exchange}"
-        if promised and call.outcome.outcome == "error" and entries.held(call) == "yes" and not _stopped(trace, unit):
+        if (
+            promised
+            and call.outcome.outcome == "error"
+            and entries.held(call) == "yes"
+            and not stopped_early(trace, unit)
+        ):
             yield found(
                 f"{call.title} {ended_as(call.outcome)} on {met}, though its cache held an entry that the contract "
                 "promises to fall back on",
                 unit.exchanges,
                 call,
             )
-        elif promised is False and entries.from_cache(call) and not _by_its_deadline(trace, call):
+        elif promised is False and entries.from_cache(call) and not by_fallback_deadline(trace, call):
             yield found(
                 f"{call.title} was answered from the cache after {met}, on which the contract does not fall back",
                 unit.exchanges,
@@ -87,15 +69,6 @@ def _falls_back_as_promised(trace: Trace) -> Iterator[Finding]:
             )
 
     yield from trace.find(check)
-
-
-def _stopped(trace: Trace, unit: Unit) -> bool:
-    """Tell whether the call ended by its deadline, or for want of a connection: not by what the server did."""
-    call = unit.call
-    error = call.outcome.error if call.outcome is not None else None
-    if error is not None and error.kind in ("timeout.pool", "timeout.total"):
-        return error.kind == "timeout.pool" or near_deadline(trace, unit)
-    return call.t_ended is not None and not trace.limits(call).before_end(call.t_ended)
 
 
 CACHE_01 = Clause(
@@ -153,7 +126,7 @@ def _never_on_these(trace: Trace) -> Iterator[Finding]:
         met = _forbids(sight)
         if met is None and _cancelled_midway(call, sight):
             met = "its cancel"
-        excused = _by_its_deadline(trace, call) or (sight.status == 401 and _renewal_failed(trace, unit))
+        excused = by_fallback_deadline(trace, call) or (sight.status == 401 and _renewal_failed(trace, unit))
         if met is not None and not excused:
             yield found(
                 f"{call.title} was answered from the cache after {met} in exchange {sight.exchange.exchange}",
@@ -192,6 +165,7 @@ def _filled_between(trace: Trace, former: CallRecord, call: CallRecord) -> bool:
     """Tell whether some other call may have stored what ``call`` asks for."""
     return any(
         other.tag not in (former.tag, call.tag)
+        and other.phase in ("warmup", "case")
         and other.overlaps(former.t_started, call.t_ended if call.t_ended is not None else float("inf"))
         and (other.t_ended is None or other.t_ended >= (former.t_ended or 0.0))
         and ((other.op, other.key) == (call.op, call.key) or other.op == "http" or _fills_others(trace, other))
