@@ -7,7 +7,7 @@ are merged key by key, lists and ``driver`` are replaced, and ``null`` takes a p
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self
 
@@ -79,9 +79,8 @@ class Rule(Protocol):
         """The part of the id before the number."""
         ...
 
-    @property
-    def level(self) -> Level:
-        """How binding it is."""
+    def level_for(self, capabilities: Collection[str]) -> Level:
+        """Return how binding it is for a client that declares these capabilities."""
         ...
 
 
@@ -207,7 +206,7 @@ class Contract(FileModel):
         if self.clauses == "all":
             return True
         if isinstance(self.clauses, Levels):
-            return clause.level in self.clauses.levels
+            return clause.level_for(self.capabilities) in self.clauses.levels
         return clause.id in self.clauses or clause.family in self.clauses
 
     def expected(self, clause_id: str, exchanges: Iterable[ExchangeEvent] = ()) -> ExpectedFailure | None:

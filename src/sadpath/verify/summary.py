@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from sadpath.verify.clauses import Clause
+from sadpath.verify.clauses.base import Level
 from sadpath.verify.contract import Contract
 from sadpath.verify.evidence import findings_of
 from sadpath.verify.expectation import SCEN_01
@@ -161,7 +162,10 @@ def client_result(
         tally: cases that are only counted.
         smallest: findings among those, or made from the cases: they show something, and are not counted again.
     """
-    found = [_clause_result(clause, cases, smallest, tally or Tally()) for clause in clauses]
+    declared = client.contract.capabilities
+    found = [
+        _clause_result(clause, clause.level_for(declared), cases, smallest, tally or Tally()) for clause in clauses
+    ]
     found = [item for item in found if item.id != SCEN_01.id or item.exercised]
     _mark_stale(found, client.contract, [*cases, *smallest])
     return ClientResult(
@@ -187,7 +191,9 @@ def _notes(cases: Iterable[Summary]) -> list[str]:
     ]
 
 
-def _clause_result(clause: Clause, cases: Sequence[Summary], smallest: Sequence[Summary], tally: Tally) -> ClauseResult:
+def _clause_result(
+    clause: Clause, level: Level, cases: Sequence[Summary], smallest: Sequence[Summary], tally: Tally
+) -> ClauseResult:
     by_size = sorted([*smallest, *cases], key=lambda item: item.size)
     said = [item.clauses[clause.id] for item in cases if clause.id in item.clauses]
     shown = [item.clauses[clause.id] for item in by_size if clause.id in item.clauses]
@@ -211,7 +217,7 @@ def _clause_result(clause: Clause, cases: Sequence[Summary], smallest: Sequence[
     return ClauseResult(
         id=clause.id,
         family=clause.family,
-        level=clause.level,
+        level=level,
         title=clause.title,
         source=clause.source,
         reason=clause.why,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,6 +48,9 @@ class Clause:
     this client at all (``retry_after: ignore`` is no promise to wait). ``invariant`` rules hold for every schedule.
     ``timed`` rules depend on time: in the live world a failure is run again alone before it counts. ``why`` is the
     reason for a rule that has no source, or more of it.
+
+    ``must_for`` names a capability by which a standard binds the client: who declares it is judged whatever the
+    contract promises, and for them the rule is a must.
     """
 
     id: str
@@ -63,11 +66,16 @@ class Clause:
     timed: bool = False
     may_read: tuple[str, ...] = ()
     promised: Callable[[Policy], bool] = _always
+    must_for: str | None = None
 
     @property
     def family(self) -> str:
         """The part of the id before the number."""
         return self.id.partition("-")[0]
+
+    def level_for(self, capabilities: Collection[str]) -> Level:
+        """Return how binding the rule is for a client that declares these."""
+        return "must" if self.must_for in capabilities else self.level
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,8 @@ def clause(id: str) -> Clause:  # noqa: A002 - the word that users know
 
 def judge(item: Clause, trace: Trace) -> Judgement:
     """Judge one case by one clause."""
+    if item.must_for in trace.capabilities:
+        return _judged(item, trace)
     lacking = [need for need in item.needs if need not in trace.capabilities]
     if lacking:
         return Judgement(item, "unsupported", why=f"the client does not declare {', '.join(lacking)}")
@@ -124,6 +134,10 @@ def judge(item: Clause, trace: Trace) -> Judgement:
         return Judgement(item, "unsupported", why=f"the contract does not promise {', '.join(missing)}")
     if not item.promised(trace.policy):
         return Judgement(item, "unsupported", why="what the contract promises is not what this clause is about")
+    return _judged(item, trace)
+
+
+def _judged(item: Clause, trace: Trace) -> Judgement:
     if not item.trigger(trace):
         return Judgement(item, "not_exercised")
     findings = tuple(item.check(trace))
