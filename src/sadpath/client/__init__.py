@@ -30,6 +30,7 @@ from .failures import (
     UnexpectedStatus,
     Validation,
 )
+from .library import LibraryName, MissingLibraryError
 from .local import MemoryLocal, MemoryTokens
 from .local_sqlite import SqliteLocal
 from .paging import Pager
@@ -70,10 +71,12 @@ __all__ = [
     "FileTokens",
     "Forbidden",
     "HttpAnswer",
+    "LibraryName",
     "LocalDataSource",
     "Logger",
     "MemoryLocal",
     "MemoryTokens",
+    "MissingLibraryError",
     "MovableClock",
     "NotFound",
     "Offline",

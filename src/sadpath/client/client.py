@@ -16,6 +16,7 @@ from typing import Any
 from .background import BackgroundError
 from .domain import HttpAnswer, SignedIn
 from .failures import Failure
+from .library import LibraryName
 from .parts import Given, Parts, Stack
 from .policy import Policy
 from .ports import Chance, Clock, LocalDataSource, Logger, SavedSession, TokenStore
@@ -54,13 +55,15 @@ class ShopClient:
         local: LocalDataSource | None = None,
         log: Logger | None = None,
         ca_pem: str | None = None,
+        library: LibraryName | None = None,
         parts: Parts | None = None,
     ) -> ShopClient:
         """Build a client of the API at ``base_url``.
 
         What is left out is the system's own, in memory, or silent. ``ca_pem`` is the certificate authority to trust in
-        place of the usual ones. Stores that are handed in are not closed with the client. Raises ``InvalidUrlError``
-        for a base URL that is none.
+        place of the usual ones; ``library`` the HTTP library to stand on, httpx or httpx2. Stores that are handed in
+        are not closed with the client. Raises ``InvalidUrlError`` for a base URL that is none, and
+        ``MissingLibraryError`` for a library that is not installed.
         """
         given: dict[str, Any] = {
             "policy": policy,
@@ -70,6 +73,7 @@ class ShopClient:
             "local": local,
             "log": log,
             "ca_pem": ca_pem,
+            "library": library,
             "parts": parts,
         }
         return cls(Stack(base_url, Given(**{name: value for name, value in given.items() if value is not None})))

@@ -1,9 +1,9 @@
-"""The seam to the HTTP library: the one module that imports it.
+"""The seam to the HTTP library: the one module that speaks to it.
 
 httpx reads URLs and undoes content codings; its engine, httpcore, keeps the pool. The pool is built here and not by
 ``httpx.AsyncClient`` because only so can the bytes be counted that an exchange sent and received, and only those tell
 whether a request may have arrived and whether a reused connection ended without a byte of answer (RFC 9112 §9.3.1).
-To run on httpx2, change the two imports.
+httpx2 and its engine are the same with other names (``library``); what is said of httpx here holds for them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
-import httpcore
-import httpx
+
+from .library import Library, LibraryName, load_library
+
+if TYPE_CHECKING:
+    import httpcore
+    import httpx
 
 __all__ = ["Http", "InvalidUrlError", "Opened", "Origin", "Url", "Wire"]
 
@@ -48,9 +52,10 @@ class Url:
 
     def __init__(self, text: str) -> None:
         """Parse ``text``. Raises ``InvalidUrlError``."""
+        library = load_library().http
         try:
-            url = httpx.URL(text)
-        except httpx.InvalidURL as error:
+            url: httpx.URL = library.URL(text)
+        except library.InvalidURL as error:
             raise InvalidUrlError(str(error)) from error
         # Not ``url.host``: that decodes, and raises what it likes for a name that cannot be decoded.
         host = url.raw_host.decode("ascii")
@@ -67,7 +72,7 @@ class Url:
         """Resolve a reference against this URL. Raises ``InvalidUrlError``."""
         try:
             return Url(str(self._url.join(location)))
-        except httpx.InvalidURL as error:
+        except load_library().http.InvalidURL as error:
             raise InvalidUrlError(str(error)) from error
 
     @property
@@ -80,9 +85,9 @@ class Url:
         """The value of the Host field (RFC 9110 §7.2)."""
         return self._url.netloc.decode("ascii")
 
-    def for_library(self) -> httpcore.URL:
+    def for_library(self, library: Library) -> httpcore.URL:
         """Return what the pool takes."""
-        return httpcore.URL(
+        return library.engine.URL(  # type: ignore[no-any-return]  # the module is chosen at run time
             scheme=self._url.raw_scheme, host=self._url.raw_host, port=self._url.port, target=self._url.raw_path
         )
 
@@ -107,11 +112,12 @@ class Wire:
 _current: ContextVar[Wire | None] = ContextVar("_current", default=None)
 
 
-class _CountingStream(httpcore.AsyncNetworkStream):
-    """A connection that counts for the exchange in whose task it is used."""
+class _CountingStream:
+    """A connection that counts for the exchange in whose task it is used: an ``AsyncNetworkStream`` of the engine."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, ca_pem: str | None) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, library: Library, ca_pem: str | None) -> None:
         self._stream = stream
+        self._library = library
         self._ca_pem = ca_pem
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -134,26 +140,26 @@ class _CountingStream(httpcore.AsyncNetworkStream):
         ssl_context: ssl.SSLContext,  # a placeholder: the real one is made when it is first needed
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _CountingStream:
         try:
-            stream = await self._stream.start_tls(_tls_context(self._ca_pem), server_hostname, timeout)
+            stream = await self._stream.start_tls(_tls_context(self._ca_pem, self._library), server_hostname, timeout)
         except BaseException:
             # httpcore closes what it could not secure, but not when it was cancelled meanwhile.
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
             raise
-        return await _kept_or_closed(_CountingStream(stream, self._ca_pem))
+        return await _kept_or_closed(_CountingStream(stream, self._library, self._ca_pem))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
-class _CountingBackend(httpcore.AsyncNetworkBackend):
-    """Opens counting connections."""
+class _CountingBackend:
+    """Opens counting connections: an ``AsyncNetworkBackend`` of the engine."""
 
-    def __init__(self, ca_pem: str | None) -> None:
-        # httpcore has a stand-in of that name for installations without anyio, and pyright takes it for the real one.
-        self._backend: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
+    def __init__(self, library: Library, ca_pem: str | None) -> None:
+        self._backend: httpcore.AsyncNetworkBackend = library.engine.AnyIOBackend()
+        self._library = library
         self._ca_pem = ca_pem
 
     async def connect_tcp(
@@ -163,11 +169,11 @@ class _CountingBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _CountingStream:
         if wire := _current.get():
             wire.fresh = True
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return await _kept_or_closed(_CountingStream(stream, self._ca_pem))
+        return await _kept_or_closed(_CountingStream(stream, self._library, self._ca_pem))
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
@@ -189,46 +195,54 @@ async def _kept_or_closed(stream: _CountingStream) -> _CountingStream:
 
 
 @lru_cache(maxsize=8)
-def _tls_context(ca_pem: str | None) -> ssl.SSLContext:
+def _tls_context(ca_pem: str | None, library: Library) -> ssl.SSLContext:
     """Return the context for these certificate authorities: reading them costs tens of milliseconds, so once."""
     usual = ca_pem is None
-    context = httpx.create_ssl_context(trust_env=False) if usual else ssl.create_default_context(cadata=ca_pem)
+    if usual:
+        context: ssl.SSLContext = library.http.create_ssl_context(trust_env=False)
+    else:
+        context = ssl.create_default_context(cadata=ca_pem)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-class _RawBody(httpx.AsyncByteStream):
-    """A body as it came, for httpx to undo its coding."""
+@cache
+def _raw_body_of(library: Library) -> Callable[[httpcore.Response], httpx.AsyncByteStream]:
+    """Return the class of a body as it came, for the library to undo its coding: it insists on a base of its own."""
+    base: Any = library.http.AsyncByteStream
 
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
+    class RawBody(base):  # type: ignore[misc]  # the base is chosen at run time
+        def __init__(self, response: httpcore.Response) -> None:
+            self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async with aclosing(self._response.aiter_stream()) as parts:  # type: ignore[type-var]  # it is a generator
-            async for part in parts:
-                yield part
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async with aclosing(self._response.aiter_stream()) as parts:  # type: ignore[type-var]  # it is a generator
+                async for part in parts:
+                    yield part
+
+    return RawBody
 
 
 class Opened:
     """A reply whose head has arrived; its body can be read, and it must be closed."""
 
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, library: Library) -> None:
         self._response = response
+        self._library = library
         self.status = response.status
         self.headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body, its content coding undone. Raises the library's exceptions."""
-        raw = _RawBody(self._response)
         codings = [(name, value) for name, value in self.headers if name == "content-encoding"]
-        if not codings:
-            async with aclosing(raw.__aiter__()) as parts:  # type: ignore[type-var]  # it is a generator
-                async for part in parts:
-                    yield part
-            return
-        async with aclosing(httpx.Response(self.status, headers=codings, stream=raw).aiter_bytes()) as parts:  # type: ignore[type-var]  # it is a generator
+        async with aclosing(self._decoded(codings) if codings else self._response.aiter_stream()) as parts:  # type: ignore[type-var]  # both are generators
             async for part in parts:
                 yield part
+
+    def _decoded(self, codings: list[tuple[str, str]]) -> AsyncIterator[bytes]:
+        raw = _raw_body_of(self._library)(self._response)
+        decoding: httpx.Response = self._library.http.Response(self.status, headers=codings, stream=raw)
+        return decoding.aiter_bytes()
 
     async def close(self) -> None:
         """Give the connection back, or close it where the body was not read to its end."""
@@ -237,9 +251,13 @@ class Opened:
 
 
 class Http:
-    """A pool of HTTP/1.1 connections. Nothing is opened before the first request."""
+    """A pool of HTTP/1.1 connections. Nothing is opened before the first request.
 
-    def __init__(self, *, size: int, ca_pem: str | None = None) -> None:
+    Raises ``MissingLibraryError`` when the HTTP library asked for is not installed.
+    """
+
+    def __init__(self, *, size: int, ca_pem: str | None = None, library: LibraryName | None = None) -> None:
+        self._library = load_library(library)
         self._size = size
         self._ca_pem = ca_pem
         self._pool: httpcore.AsyncConnectionPool | None = None
@@ -259,14 +277,14 @@ class Http:
         Raises the library's exceptions, and ``UnicodeEncodeError`` for what cannot stand in a field.
         """
         _current.set(wire)
-        request = httpcore.Request(
+        request = self._library.engine.Request(
             method,
-            url.for_library(),
+            url.for_library(self._library),
             headers=[(name.encode("ascii"), value.encode("ascii")) for name, value in headers],
             content=_pieces(body),
             extensions={"timeout": dict(timeouts)},
         )
-        return Opened(await self._library_pool().handle_async_request(request))
+        return Opened(await self._library_pool().handle_async_request(request), self._library)
 
     async def drop_idle(self) -> None:
         """Close the connections that nobody uses, so that the next request gets a fresh one."""
@@ -285,15 +303,16 @@ class Http:
             await self._pool.aclose()
 
     def _library_pool(self) -> httpcore.AsyncConnectionPool:
-        if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(
+        pool = self._pool
+        if pool is None:
+            pool = self._pool = self._library.engine.AsyncConnectionPool(
                 ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                 max_connections=self._size,
                 max_keepalive_connections=self._size,
                 keepalive_expiry=_KEEP_ALIVE,
-                network_backend=_CountingBackend(self._ca_pem),
+                network_backend=_CountingBackend(self._library, self._ca_pem),
             )
-        return self._pool
+        return pool
 
 
 async def _pieces(body: AsyncIterator[bytes] | bytes | None) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from .connectivity import Connectivity
 from .exchange import Exchange
 from .guard import PoolGuard
 from .http import Http
+from .library import LibraryName
 from .local import MemoryLocal, MemoryTokens
 from .log import CallLog
 from .mapping import FailureMap
@@ -73,11 +74,15 @@ class Given:
     local: LocalDataSource = field(default_factory=MemoryLocal)
     log: Logger = field(default_factory=SilentLogger)
     ca_pem: str | None = None
+    library: LibraryName | None = None
     parts: Parts = field(default_factory=Parts)
 
 
 class Stack:
-    """The layers of one client, built from the inside out. Raises ``InvalidUrlError`` for a base URL that is none."""
+    """The layers of one client, built from the inside out.
+
+    Raises ``InvalidUrlError`` for a base URL that is none, ``MissingLibraryError`` when the HTTP library is missing.
+    """
 
     def __init__(self, base_url: str, given: Given) -> None:
         self.given = given
@@ -90,7 +95,7 @@ class Stack:
         self.background = self.parts.background(self.tasks, self.log)
         self.session = self.parts.session(given.tokens, self.redactor, self.background.report)
         self.book = self.parts.book(self.clock, self.session, self.policy.timeouts.total)
-        self.http = self.parts.http(size=self.policy.pool.size, ca_pem=given.ca_pem)
+        self.http = self.parts.http(size=self.policy.pool.size, ca_pem=given.ca_pem, library=given.library)
         self.guard = self.parts.guard(self.policy.pool.size)
         self.exchange = self._exchange()
         self.renewal = self._renewal()

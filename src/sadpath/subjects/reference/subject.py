@@ -18,6 +18,7 @@ from sadpath.client import (
     Tokens,
     TokenStore,
 )
+from sadpath.client.library import LibraryName
 from sadpath.core.clock import Clock
 from sadpath.drivers.messages import AuthGrant, ClientInfo, Hello, Outcome, Result, Run
 from sadpath.drivers.subject import Subject
@@ -67,12 +68,13 @@ class _Log:
 class ReferenceSubject:
     """One life of a client that is built from the reference client's parts.
 
-    A client with other parts is a subclass: it sets ``name`` and ``parts``, or overrides ``policy``, ``local``,
-    ``tokens`` or ``build``; how it is driven stays the same.
+    A client with other parts is a subclass: it sets ``name``, ``parts`` and ``library``, or overrides ``policy``,
+    ``local``, ``tokens`` or ``build``; how it is driven stays the same.
     """
 
     name: ClassVar[str] = "reference"
     parts: ClassVar[Parts] = Parts()
+    library: ClassVar[LibraryName] = "httpx"
 
     def __init__(self) -> None:
         self._client: ShopClient | None = None
@@ -105,6 +107,7 @@ class ReferenceSubject:
             local=wiring.local,
             log=wiring.log,
             ca_pem=wiring.ca_pem,
+            library=self.library,
             parts=self.parts,
         )
 
@@ -119,7 +122,7 @@ class ReferenceSubject:
 
     def hello(self) -> Hello:
         """Return what the client says of itself."""
-        client = ClientInfo(name=self.name, version="1", language="python", http="httpx")
+        client = ClientInfo(name=self.name, version="1", language="python", http=self.library)
         return Hello(client=client, capabilities=[*CAPABILITIES], operations=[*OPERATIONS], max_parallel=64)
 
     async def open(self, run: Run, clock: Clock) -> None:
