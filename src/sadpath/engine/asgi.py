@@ -8,29 +8,28 @@ such a fault raises ``HarnessError`` out of the application.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+from collections.abc import Callable
 from email.utils import formatdate
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from sadpath.core.errors import HarnessError, SadpathError
 from sadpath.core.events import ArmedFault, ExchangeEvent
+from sadpath.engine.asking import Body, Headers, bearer, header_of, key_header, members_of, token_header
 from sadpath.engine.backend import App, Asked, BackendFailed, Receive, Scope, Send, run_app
 from sadpath.engine.cors import cors_headers, is_preflight, preflight
 from sadpath.engine.exchange import EngineExchange, ExchangeOver, Fixtures
 from sadpath.engine.plan import Decision
-from sadpath.engine.protocol import WIRE_KEY, abandon
+from sadpath.engine.protocol import CYCLE_KEY, WIRE_KEY, abandon
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Seam, Session
 from sadpath.engine.wire import Wire
-from sadpath.faults.base import Answer, Hooks, problem
+from sadpath.faults.base import Answer, Hooks, Intake, problem
 from sadpath.scenario.roles import Roles
 
 __all__ = ["CALL_HEADER", "Directory", "Engine", "Found", "Headers", "Refused", "run_app"]
-
-Headers = list[tuple[bytes, bytes]]
 
 CALL_HEADER = b"x-sadpath-call"
 MAX_BODY = 64 * 1024 * 1024
@@ -91,6 +90,8 @@ class Engine:
         self.control = control
         self.hooks = hooks
         self.fixtures = fixtures
+        self.other_origin: Callable[[], str | None] = _nowhere
+        """Returns the URL of the second origin, where there is one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the server's lifespan on to the backend."""
@@ -131,14 +132,12 @@ class _Handling:
         self.state: dict[str, Any] = scope.get("state", {})
         self.wire: Wire | None = self.state.get(WIRE_KEY)
         self.path: str = scope["path"][len(found.prefix) :] or "/"
-        self.token_header = (
-            (engine.roles.tokens.header if engine.roles is not None else "Authorization").lower().encode()
-        )
+        self.token_header = token_header(engine.roles)
         self.redactor = Redactor(self.session.tokens, self.token_header)
         self.body = b""
         self.asked: Asked | None = None
         self.seam: Seam | None = None
-        self.token = _token(scope["headers"], self.token_header)
+        self.token = bearer(scope["headers"], self.token_header)
         self.event = self._event()
 
     def _event(self) -> ExchangeEvent:
@@ -155,8 +154,8 @@ class _Handling:
             operation=operation.id if operation is not None else None,
             role=operation.role if operation is not None else None,
             request_headers=self.redactor.headers(headers),
-            call=_header(headers, CALL_HEADER),
-            idempotency_key=_header(headers, _key_header(roles)),
+            call=header_of(headers, CALL_HEADER),
+            idempotency_key=header_of(headers, key_header(roles)),
             token_generation=session.tokens.access(self.token) if self.token is not None else None,
             t_arrived=session.clock.now(),
         )
@@ -211,9 +210,13 @@ class _Handling:
             session,
             self.wire,
             step,
-            session.plan.key_of(decision) if decision is not None else (),
-            hooks=self.engine.hooks,
-            fixtures=self.engine.fixtures,
+            plan=session.plan,
+            decision=decision,
+            engine=self.engine,
+            prefix=self.prefix,
+            headers=self.scope["headers"],
+            cycle=self.state.get(CYCLE_KEY),
+            redeliver=self._redeliver,
             redactor=self.redactor,
         )
         try:
@@ -232,21 +235,20 @@ class _Handling:
         exchange.credentials["access"] = self.token
         if self.session.latency:
             await exchange.sleep(self.session.latency)
-        if await self._read_body():
+        if await self._read_body(exchange):
             exchange.credentials["refresh"] = self._refresh_token()
             for fault in exchange.faults:
                 await fault.on_request(exchange)
-        else:
-            exchange.answer = problem(413, f"Bodies over {MAX_BODY} bytes are not read")
-            exchange.faults = []
         if exchange.answer is None:
-            exchange.answer = await self._run_backend()
+            exchange.answer = await self._run_backend(exchange)
             self._note_tokens(exchange.answer)
         if self.wire is not None and self.wire.released.is_set():
             raise ExchangeOver  # nobody is left on whom a fault could act
         for fault in exchange.faults:
             await fault.on_response(exchange)
         await self._deliver(exchange)
+        for fault in exchange.faults:
+            await fault.on_end(exchange)
 
     async def _deliver(self, exchange: EngineExchange) -> None:
         answer = exchange.answer
@@ -268,40 +270,50 @@ class _Handling:
         if wire is not None and wire.released.is_set():
             raise ExchangeOver
 
-    async def _read_body(self) -> bool:
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ExchangeOver
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > MAX_BODY:
-                return False
-            if not message.get("more_body", False):
-                break
-        self.body = b"".join(parts)
+    async def _read_body(self, exchange: EngineExchange) -> bool:
+        """Read the request's body; False where it was not read to its end, and something has been answered."""
+        intake, body = Intake(), Body(MAX_BODY)
+        for fault in exchange.faults:
+            fault.on_arrival(exchange, intake)
+        await body.read(self.receive, intake, lambda: exchange.answer is not None)
+        if body.left:
+            raise ExchangeOver
+        if body.too_large:
+            exchange.answer = problem(413, f"Bodies over {MAX_BODY} bytes are not read")
+            exchange.faults = []
+        self.body = body.data
         if self.body:
             self.event.body_digest = blake2b(self.body, digest_size=8).hexdigest()
-        return True
+        return body.whole and not body.too_large
 
     def _refresh_token(self) -> str | None:
         roles = self.engine.roles
         if roles is None or self.event.role != "refresh":
             return None
-        token = _members(self.body).get(roles.tokens.refresh)
+        token = members_of(self.body).get(roles.tokens.refresh)
         if not isinstance(token, str):
             return None
         self.event.refresh_generation = self.session.tokens.refresh(token)
         return token
 
-    async def _run_backend(self) -> Answer:
+    def _ask(self, exchange: EngineExchange) -> Asked:
         self.seam = self.session.seam()
+        self.seam.rotate = exchange.rotate
         left = self.wire.released if self.wire is not None else None
-        self.asked = Asked(
-            self.engine.backend, self.scope, self.body, self.seam, path=self.path, prefix=self.prefix, left=left
-        )
+        scope = {**self.scope, "headers": exchange.headers}
+        return Asked(self.engine.backend, scope, self.body, self.seam, path=self.path, prefix=self.prefix, left=left)
+
+    async def _redeliver(self, exchange: EngineExchange) -> None:
+        """Let the backend run once more, for an answer that nobody gets; the journal keeps the first effect."""
+        try:
+            await self._let_backend_finish()
+            self.asked = self._ask(exchange)
+            await self.asked.answer()
+        except (BackendFailed, SadpathError) as failure:
+            _log.error("%s", failure, exc_info=failure.__cause__)
+
+    async def _run_backend(self, exchange: EngineExchange) -> Answer:
+        self.asked = self._ask(exchange)
         try:
             answer = await self.asked.answer()
         except BackendFailed as failure:
@@ -336,7 +348,7 @@ class _Handling:
         roles = self.engine.roles
         if roles is None or self.event.role not in ("login", "refresh") or not 200 <= answer.status < 300:
             return
-        members = _members(answer.body)
+        members = members_of(answer.body)
         access, refresh = members.get(roles.tokens.access), members.get(roles.tokens.refresh)
         if isinstance(access, str):
             issued = self.session.tokens.issue(access, refresh if isinstance(refresh, str) else None)
@@ -353,6 +365,10 @@ class _Handling:
             _log.error("sadpath failed on %s", line, exc_info=error)
 
 
+def _nowhere() -> None:
+    return None
+
+
 async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:
     headers = [*answer.headers, *cors_headers(scope["headers"])]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -362,27 +378,3 @@ async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:
 def _sentence(error: Exception) -> str:
     text = str(error) if isinstance(error, SadpathError) else f"sadpath failed: {type(error).__name__}"
     return text[:1].upper() + text[1:]
-
-
-def _header(headers: Headers, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for key, value in headers if key == name), None)
-
-
-def _key_header(roles: Roles | None) -> bytes:
-    return (roles.idempotency_key if roles is not None else "Idempotency-Key").lower().encode()
-
-
-def _token(headers: Headers, name: bytes) -> str | None:
-    value = _header(headers, name)
-    if value is None:
-        return None
-    scheme, _, token = value.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token else value
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, Protocol
 
 from sadpath.core.chance import Key, draw
 from sadpath.core.errors import AuthorError, HarnessError
 from sadpath.core.events import ExchangeEvent, FiredFault
+from sadpath.engine.asking import Headers
+from sadpath.engine.plan import Decision, Plan
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
 from sadpath.engine.tokens import TokenKind
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Delivery, Ending, Fault, Hooks
 from sadpath.scenario.model import Step
+from sadpath.scenario.roles import Roles
 from sadpath.scenario.vocabulary import Phase
 
 __all__ = ["EngineExchange", "ExchangeOver", "Fixtures"]
@@ -33,8 +37,35 @@ class ExchangeOver(Exception):
     """The exchange has ended before its answer did: by a fault, by the client, or with its session."""
 
 
+class Surroundings(Protocol):
+    """What an exchange needs of the engine."""
+
+    roles: Roles | None
+    hooks: Hooks | None
+    fixtures: Fixtures | None
+    other_origin: Callable[[], str | None]
+
+
+_OTHER_ORIGIN = "{other_origin}"
+
+
 class EngineExchange:
-    """The engine's side of ``sadpath.faults.base.Exchange``."""
+    """The engine's side of ``sadpath.faults.base.Exchange``.
+
+    Args:
+        event: the journal's entry.
+        session: whose exchange it is.
+        wire: the connection; None where the engine runs without a server.
+        step: the faults that it meets.
+        plan: the rules that say so.
+        decision: what they decided; None where no rule was about this exchange.
+        engine: what stands in front of which backend.
+        prefix: the part of the path that names the session.
+        headers: the request's.
+        cycle: uvicorn's own record of the exchange.
+        redeliver: lets the backend run again.
+        redactor: keeps credentials out of the journal.
+    """
 
     def __init__(
         self,
@@ -42,24 +73,36 @@ class EngineExchange:
         session: Session,
         wire: Wire | None,
         step: Step,
-        key: tuple[Key, ...],
         *,
-        hooks: Hooks | None = None,
-        fixtures: Fixtures | None = None,
-        redactor: Redactor | None = None,
+        plan: Plan,
+        decision: Decision | None,
+        engine: Surroundings,
+        prefix: str,
+        headers: Headers,
+        cycle: Any,
+        redeliver: Callable[[EngineExchange], Awaitable[None]],
+        redactor: Redactor,
     ) -> None:
         self.event = event
         self.session = session
         self.wire = wire
         self.answer: Answer | None = None
-        self.hooks = hooks
+        self.hooks = engine.hooks
+        self.roles = engine.roles
+        self.headers = headers
+        self.rotate = True
         self.credentials: dict[TokenKind, str | None] = {"access": None, "refresh": None}
         self.started = False
         self.faults: list[Fault] = [fault.settings for fault in step if isinstance(fault.settings, Fault)]
         self._aliases = {id(fault.settings): fault.alias for fault in step}
-        self._key = key
-        self._fixtures = fixtures
-        self._redactor = redactor or Redactor(session.tokens)
+        self._plan = plan
+        self._rule = decision.rule if decision is not None else -1
+        self.match = decision.n if decision is not None else 0
+        self._engine = engine
+        self._prefix = prefix
+        self._cycle = cycle
+        self._redeliver = redeliver
+        self._redactor = redactor
         self._acting: str | None = None
 
     # What faults call
@@ -76,7 +119,40 @@ class EngineExchange:
 
     def draw(self, *key: Key) -> float:
         """Return a number in [0, 1) that depends on seed, session, rule, match and ``key`` alone."""
-        return draw(*self._key, *key)
+        return self.draw_at(self.match, *key)
+
+    def draw_at(self, match: int, *key: Key) -> float:
+        """Return what ``draw`` returns to another exchange of the same rule."""
+        return draw(*self._plan.key_at(self._rule, match), *key)
+
+    def memory(self, fault: Fault) -> dict[str, Any]:
+        """Return what a fault with these settings remembers from one exchange of its rule to the next."""
+        return self._plan.memory(self._rule, f"{fault.name} {fault!r}")
+
+    def elapsed(self) -> float:
+        """Return seconds on the session's clock since its rules came into force."""
+        return self.session.clock.now() - self._plan.began
+
+    def request_header(self, name: bytes) -> bytes | None:
+        """Return a header of the request, its name in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
+
+    def hide_request_header(self, name: bytes) -> None:
+        """Keep a header of the request from the backend."""
+        self.headers = [(key, value) for key, value in self.headers if key != name]
+
+    def location(self, target: str) -> str:
+        """Return what a ``Location`` header says to lead to a path of the session, to the second origin, or anywhere.
+
+        Raises:
+            AuthorError: where there is no second origin.
+        """
+        if target.startswith(_OTHER_ORIGIN):
+            other = self._engine.other_origin()
+            if other is None:
+                raise AuthorError(f"{target!r} leads to a second origin, and this server has none")
+            return other + self._prefix + target.removeprefix(_OTHER_ORIGIN)
+        return self._prefix + target if target.startswith("/") and not target.startswith("//") else target
 
     def wall(self) -> float:
         """Return Unix seconds on the session's clock."""
@@ -88,9 +164,9 @@ class EngineExchange:
         Raises:
             AuthorError: for an unknown name.
         """
-        if self._fixtures is None:
+        if self._engine.fixtures is None:
             raise AuthorError(f"there is no fixtures folder to take {name!r} from")
-        return self._fixtures(name)
+        return self._engine.fixtures(name)
 
     def presents(self, kind: TokenKind) -> bool:
         """Tell whether the request carries a token of a kind that may still be valid."""
@@ -105,6 +181,25 @@ class EngineExchange:
         self.session.tokens.expire(kind)
         return True
 
+    def revoke(self, kind: Literal["access", "refresh", "all"]) -> bool:
+        """Let the tokens issued so far count as revoked; False where the backend has no hook for it."""
+        if self.hooks is None:
+            return False
+        self.hooks.revoke(self.session.id, kind)
+        for one in ("access", "refresh"):
+            if kind in (one, "all"):
+                self.session.tokens.expire(one)
+        return True
+
+    @property
+    def has_hooks(self) -> bool:
+        """Tell whether the backend lets faults act on its own truth."""
+        return self.hooks is not None
+
+    async def redeliver(self) -> None:
+        """Let the backend run once more; its answer is dropped."""
+        await self._redeliver(self)
+
     async def sleep(self, seconds: float) -> None:
         """Hold the exchange for that long; ends it where the client leaves or the session ends meanwhile."""
         await self._hold(seconds)
@@ -117,13 +212,61 @@ class EngineExchange:
         """
         if how == "stall":
             await self._hold(None)
-        elif self.wire is None:
-            raise _no_wire(self._acting)
         elif how == "close":
-            await self.wire.fin(self._acting)
+            await self._connection().fin(self._acting)
         else:
-            await self.wire.rst(self._acting)
+            await self._connection().rst(self._acting)
         raise ExchangeOver
+
+    async def half_close(self, seconds: float) -> NoReturn:
+        """Shut down writing, and read on until the client leaves, so long at most.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        await self._connection().fin(self._acting, seconds)
+        raise ExchangeOver
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes past HTTP's framing.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        self._connection().transport.write(data)
+
+    def close_silently(self, fault: Fault) -> Callable[[], bool]:
+        """Return what, called once the head is out, lets the connection close behind the answer without a word.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        self._acting = fault.name
+        wire = self._connection()
+
+        def close() -> bool:
+            if not self._cycle.keep_alive:
+                return False
+            self._cycle.keep_alive, wire.closed_by = False, fault.name
+            return True
+
+        return close
+
+    def close_when_idle(self, fault: Fault, seconds: float) -> None:
+        """Close the connection once it has been idle for so long after this answer.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        self._acting = fault.name
+        wire = self._connection()
+        if not wire.draining and not wire.gone.is_set():
+            wire.close_when_idle(seconds, fault.name, lambda: self.fire(fault, "end"))
+
+    def _connection(self) -> Wire:
+        if self.wire is None:
+            raise _no_wire(self._acting)
+        return self.wire
 
     async def _hold(self, seconds: float | None) -> None:
         if self.wire is not None:
@@ -148,12 +291,16 @@ class EngineExchange:
             fault.on_delivery(self, delivery)
         if delivery.limit is not None:
             send = self._limited(send, *delivery.limit)
+        if delivery.head is not None:
+            self._connection().rewrite = delivery.head
         self.started = True
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         finally:
             if self.wire is None or (self.event.bytes_sent and not self.wire.overrun):
                 self._note(answer)
+        for act in delivery.behind_head:
+            act()
         await self._send_body(send, self._content(), delivery)
 
     def _content(self) -> bytes:
@@ -173,14 +320,20 @@ class EngineExchange:
         A body of a stated length is whole once its last byte is out; a chunked one only with its last chunk.
         """
         last = len(body) - (0 if self._is_chunked() else 1)
+        stops = deque(stop for stop in delivery.interruptions if stop.after <= last)
         at = 0
-        for stop in delivery.interruptions:
-            if stop.after > last:
-                break
-            await self._send_piece(send, body[at : stop.after], delivery)
-            at = stop.after
+        for wait, piece in delivery.pieces(body) if delivery.pieces is not None else [(0.0, body)]:
+            if wait:
+                await self._hold(wait)
+            end = at + len(piece)
+            while at < end:
+                while stops and stops[0].after == at:
+                    await stops.popleft().act()
+                to = min(end, stops[0].after) if stops else end
+                await self._send_piece(send, body[at:to])
+                at = to
+        for stop in stops:
             await stop.act()
-        await self._send_piece(send, body[at:], delivery)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _is_chunked(self) -> bool:
@@ -189,14 +342,9 @@ class EngineExchange:
             return False
         return answer.header(b"content-length") is None
 
-    async def _send_piece(self, send: Send, piece: bytes, delivery: Delivery) -> None:
-        if not piece:
-            return
-        for wait, part in delivery.pieces(piece) if delivery.pieces is not None else [(0.0, piece)]:
-            if wait:
-                await self._hold(wait)
-            for start in range(0, len(part), _PIECE):
-                await send({"type": "http.response.body", "body": part[start : start + _PIECE], "more_body": True})
+    async def _send_piece(self, send: Send, piece: bytes) -> None:
+        for start in range(0, len(piece), _PIECE):
+            await send({"type": "http.response.body", "body": piece[start : start + _PIECE], "more_body": True})
 
     def _limited(self, send: Send, size: int, act: Callable[[Phase, int | None], Awaitable[None]]) -> Send:
         """Return ``send`` with a stop after ``size`` bytes of head and body together."""

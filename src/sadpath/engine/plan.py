@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sadpath.core.chance import Key, draw
 from sadpath.scenario.model import Match, Rule, Step
@@ -26,9 +27,14 @@ class Decision:
 
 
 class Plan:
-    """The rules of one session at work. Deciding is atomic: nothing in it waits."""
+    """The rules of one session at work. Deciding is atomic: nothing in it waits.
 
-    def __init__(self, rules: tuple[Rule, ...], key: tuple[Key, ...]) -> None:
+    ``began`` is when they came into force, in seconds of the session's clock.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...], key: tuple[Key, ...], began: float = 0.0) -> None:
+        self.began = began
+        self._memory: dict[tuple[int, str], dict[str, Any]] = {}
         self._rules = rules
         self._key = key
         self._matched = [0] * len(rules)
@@ -36,7 +42,15 @@ class Plan:
 
     def key_of(self, decision: Decision) -> tuple[Key, ...]:
         """Return the key from which everything that this decision leaves to chance is drawn."""
-        return (*self._key, "rule", decision.rule, decision.n)
+        return self.key_at(decision.rule, decision.n)
+
+    def key_at(self, rule: int, n: int) -> tuple[Key, ...]:
+        """Return that key for a rule's n-th match."""
+        return (*self._key, "rule", rule, n)
+
+    def memory(self, rule: int, of: str) -> dict[str, Any]:
+        """Return what one of a rule's faults remembers from one exchange to the next."""
+        return self._memory.setdefault((rule, of), {})
 
     def decide(self, *, operation: str | None, role: str | None, method: str, path: str) -> Decision | None:
         """Return the decision of the first rule that matches and decides, or None."""

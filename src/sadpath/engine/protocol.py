@@ -32,6 +32,8 @@ class _FaultProtocol(HttpToolsProtocol):
 
     wire_clock: Clock
     wire_session: Session | None
+    wire_number: int | None = None
+    """The number by which the session's journal knows the connection already, if it does."""
     wire: Wire
     _declined: bytes | None = None
     _deaf = False
@@ -41,7 +43,7 @@ class _FaultProtocol(HttpToolsProtocol):
         self.wire.feed = self._read
         self.wire.unread = self._unread
         if self.wire_session is not None:
-            self.wire_session.connection(self.wire)
+            self.wire_session.connection(self.wire, self.wire_number)
         super().connection_made(self.wire.transport)
         self.wire.write_through()
 
@@ -73,6 +75,10 @@ class _FaultProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.wire.lost(exc)
         super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        if not self.wire.closes_when_idle:  # then the fault's time counts, be it longer
+            super().timeout_keep_alive_handler()
 
     def _read(self, data: bytes) -> None:
         """Parse what has arrived, as uvicorn does but for the two differences."""

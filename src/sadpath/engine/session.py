@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sadpath.core.chance import Key
 from sadpath.core.clock import Clock, OffsetClock
@@ -19,7 +19,28 @@ from sadpath.scenario.model import Rule, Scenario
 if TYPE_CHECKING:
     from sadpath.engine.wire import Wire
 
-__all__ = ["Seam", "Session"]
+__all__ = ["Door", "Seam", "Session"]
+
+
+class Door(Protocol):
+    """A port of a session's own, at which faults act that come before HTTP."""
+
+    def put_in_force(self, rules: tuple[Rule, ...]) -> None:
+        """Let rules act, with counters that start anew."""
+        ...
+
+    def clock_moved(self) -> None:
+        """Take note that the session's clock was moved."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether there are connections that have not got as far as HTTP, and are not over."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening, and drop what has not got as far as HTTP."""
+        ...
 
 
 @dataclass(slots=True)
@@ -31,6 +52,8 @@ class Seam:
     clock: Clock
     data: str | None = None
     effects: list[str] = field(default_factory=list)
+    rotate: bool = True
+    """Whether a refresh hands out a new refresh token; RFC 6749 §6 leaves that to the server."""
 
     def effect(self, effect_id: str) -> None:
         """Take note of a state change that the backend has committed for this exchange."""
@@ -71,6 +94,7 @@ class Session:
         self.problems: list[SadpathError] = []
         self.wires: dict[Wire, int] = {}
         self.watchers: list[Callable[[ExchangeEvent], None]] = []
+        self.door: Door | None = None
         self._connections = 0
         self._exchanges = 0
         self.plan = Plan((), self.key())
@@ -101,7 +125,9 @@ class Session:
 
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Replace the rules alone; counters start anew."""
-        self.plan = Plan(rules, self.key())
+        self.plan = Plan(rules, self.key(), self.clock.now())
+        if self.door is not None:
+            self.door.put_in_force(rules)
 
     def heal(self) -> None:
         """Stop every fault."""
@@ -124,13 +150,20 @@ class Session:
         self._exchanges += 1
         return self._exchanges
 
-    def connection(self, wire: Wire) -> int:
-        """Return the number of a connection within this session, and its ``opened`` event the first time."""
+    def next_connection(self) -> int:
+        """Number the next connection."""
+        self._connections += 1
+        return self._connections
+
+    def connection(self, wire: Wire, known: int | None = None) -> int:
+        """Return the number of a connection within this session; the first time, its opening is told.
+
+        ``known`` is the number under which it has been told already.
+        """
         number = wire.number_in(self)
         if number is None:
-            self._connections += 1
-            number = self._connections
-            wire.join(self, number)
+            number = self.next_connection() if known is None else known
+            wire.join(self, number, told=known is not None)
             if not wire.gone.is_set():
                 self.wires[wire] = number
         return number
@@ -167,6 +200,8 @@ class Session:
         another session's exchange, or idle after several sessions, lives on.
         """
         self.ended.set()
+        if self.door is not None:
+            self.door.close()
         for wire in list(self.wires):
             busy = wire.current_session
             if busy is self or (busy is None and wire.only_in(self)):

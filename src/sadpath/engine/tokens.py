@@ -44,7 +44,7 @@ class TokenLedger:
         return any(digest in known for known in self._generations.values())
 
     def expire(self, kind: TokenKind) -> None:
-        """Take note that every token of a kind issued so far has been made to expire."""
+        """Take note that every token of a kind issued so far has been made to expire, or was revoked."""
         self._expired[kind] = self.count
 
     def usable(self, kind: TokenKind, token: str) -> bool:

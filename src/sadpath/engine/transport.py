@@ -34,6 +34,8 @@ class FaultTransport(asyncio.Transport):
         if wire.draining or wire.gone.is_set():
             return
         data = bytes(data)
+        if wire.rewrite is not None:  # a head is written in one piece
+            data, wire.rewrite = wire.rewrite(data), None
         if wire.allowance is not None:
             allowed = min(len(data), wire.allowance)
             wire.overrun = wire.overrun or allowed < len(data)

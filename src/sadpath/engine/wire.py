@@ -64,6 +64,10 @@ class Wire:
         self.allowance: int | None = None
         """Bytes that may still be written; what is beyond them is dropped, and ``overrun`` set. None: all."""
         self.overrun = False
+        self.rewrite: Callable[[bytes], bytes] | None = None
+        """What is made of the next bytes that are written: an answer's head."""
+        self.closed_by: str | None = None
+        """The fault that lets the connection close in the ordinary way."""
         self.feed: Callable[[bytes], None] = _nowhere
         """Where received bytes go that came while the connection was held."""
         self.unread: Callable[[], bool] = _nothing_unread
@@ -71,6 +75,7 @@ class Wire:
         self._sessions: dict[Session, int] = {}
         self._told: list[tuple[How, Party]] = []
         self._linger: asyncio.TimerHandle | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._held = 0
         self._backlog = bytearray()
 
@@ -89,11 +94,12 @@ class Wire:
         """Tell whether no other session has used this connection."""
         return set(self._sessions) <= {session}
 
-    def join(self, session: Session, number: int) -> None:
-        """Let a session's journal hear of this connection from now on, and of its opening."""
+    def join(self, session: Session, number: int, *, told: bool = False) -> None:
+        """Let a session's journal hear of this connection from now on, and of its opening if it has not been told."""
         self._sessions[session] = number
         opened = max(0.0, session.clock.now() - (self.clock.now() - self.opened_at))
-        session.journal.add(ConnectionEvent(number, "opened", "client", opened))
+        if not told:
+            session.journal.add(ConnectionEvent(number, "opened", "client", opened))
         if self.secure:
             session.journal.add(ConnectionEvent(number, "handshake", "client", opened))
         for what, by in self._told:  # a request may be read when its client has already left
@@ -151,6 +157,7 @@ class Wire:
                 self._end("fin", "server")
         if self._linger is not None:
             self._linger.cancel()
+        self._not_idle()
         self.gone.set()
         self.released.set()
         for session in self._sessions:
@@ -172,7 +179,8 @@ class Wire:
         if self.gone.is_set() or self.draining:
             return
         self.draining = True
-        self._tell("fin", "server")
+        self._not_idle()
+        self._tell("fin", "server", self.closed_by)
         if self.ended_how is None:
             self.ended_how, self.ended_by = "fin", "server"
         if self.unread() and not self.secure and self.inner.can_write_eof():
@@ -182,8 +190,30 @@ class Wire:
         else:
             self.inner.close()
 
-    async def fin(self, fault: str | None = None) -> None:
-        """End with FIN, once the bytes that were promised have left; then read on to the client's end or one second."""
+    def close_when_idle(self, seconds: float, fault: str, closing: Callable[[], None]) -> None:
+        """Close once nothing has arrived for so long; ``closing`` is called just before."""
+
+        def close() -> None:
+            self._idle = None
+            closing()
+            self.closed_by = fault
+            self.close()
+
+        self._not_idle()
+        self._idle = asyncio.get_running_loop().call_later(seconds, close)
+
+    @property
+    def closes_when_idle(self) -> bool:
+        """Tell whether a fault is waiting for its time to close this connection."""
+        return self._idle is not None
+
+    def _not_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    async def fin(self, fault: str | None = None, drain: float = _DRAIN_SECONDS) -> None:
+        """End with FIN, once the bytes that were promised have left; then read on to the client's end or ``drain``."""
         if self.gone.is_set():
             return
         self.draining = True
@@ -194,7 +224,7 @@ class Wire:
         self._shut_down()
         if self._tell("fin", "server", fault):
             self._end("fin", "server")
-        if not await self._wait_gone():
+        if not await self._wait_gone(drain):
             (self.inner.abort if self.secure else self.inner.close)()
             await self._wait_gone()
 
@@ -234,10 +264,10 @@ class Wire:
             else:
                 self.inner.close()
 
-    async def _wait_gone(self) -> bool:
-        """Wait until the connection is over, or one second; return whether it is."""
+    async def _wait_gone(self, seconds: float = _DRAIN_SECONDS) -> bool:
+        """Wait until the connection is over, or so long; return whether it is."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self.gone.wait()
         return self.gone.is_set()
 
@@ -280,6 +310,7 @@ class Wire:
 
     def keep(self, data: bytes) -> bool:
         """Take received bytes while the connection is held or ending; False where the server is to have them."""
+        self._not_idle()
         if self._held:
             self._backlog += data
             if len(self._backlog) > _BACKLOG:

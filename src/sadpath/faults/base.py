@@ -1,25 +1,29 @@
-"""What a fault can do to an exchange: three hooks, and what the engine offers them.
+"""What a fault can do to an exchange: five hooks, and what the engine offers them.
 
+    arrival     on_arrival     the head has been read, and the body has not: where reading it stops
     request     on_request     the backend has not run; a fault may answer in its place, wait, or end the connection
     response    on_response    the backend has run (or was replaced); its answer may be changed, held back or dropped
     delivery    on_delivery    how the answer's bytes leave: where they pause, where they stop, and how
+    end         on_end         the answer has left whole
 
 Each hook does nothing by default, so a fault implements only the phases it is about. A fault reports that it took
 effect with ``exchange.fire``; one that did not is armed but not fired, and a case whose fault never fired proves
-nothing. Faults are settings, shared by every exchange that meets them: they keep no state of their own.
+nothing. Faults are settings, shared by every exchange that meets them: they keep no state of their own, but in
+``exchange.memory``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.roles import Roles
 from sadpath.scenario.vocabulary import FaultSettings, Phase
 
-__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Interruption", "problem"]
+__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Intake", "Interruption", "problem"]
 
 At = Literal["request", "response", "head", "body"]
 """Where a fault that ends or holds an exchange acts."""
@@ -77,6 +81,29 @@ class Exchange(Protocol):
         ...
 
     @property
+    def match(self) -> int:
+        """Which of the exchanges that its rule is about this one is, from 0."""
+        ...
+
+    @property
+    def roles(self) -> Roles | None:
+        """What the backend's operations are for, and how tokens travel; None where that is not known."""
+        ...
+
+    @property
+    def has_hooks(self) -> bool:
+        """Tell whether the backend lets faults act on its own truth."""
+        ...
+
+    @property
+    def rotate(self) -> bool:
+        """Whether the backend is asked to hand out a new refresh token at a refresh."""
+        ...
+
+    @rotate.setter
+    def rotate(self, value: bool) -> None: ...
+
+    @property
     def credentials(self) -> dict[Literal["access", "refresh"], str | None]:
         """The tokens that the request carries; the refresh token only where the operation's role is ``refresh``."""
         ...
@@ -89,8 +116,43 @@ class Exchange(Protocol):
         """Return a number in [0, 1) that depends on seed, session, rule, match and ``key`` alone."""
         ...
 
+    def draw_at(self, match: int, *key: str | int) -> float:
+        """Return what ``draw`` returns, or would have returned, to another exchange of the same rule."""
+        ...
+
+    def memory(self, fault: Fault) -> dict[str, Any]:
+        """Return what a fault remembers from one exchange to the next.
+
+        It is shared by all exchanges that meet a fault with these settings by the same rule, and forgotten when other
+        rules come into force.
+        """
+        ...
+
     def wall(self) -> float:
         """Return Unix seconds on the session's clock."""
+        ...
+
+    def elapsed(self) -> float:
+        """Return seconds on the session's clock since its rules came into force."""
+        ...
+
+    def request_header(self, name: bytes) -> bytes | None:
+        """Return a header of the request, its name in lower case."""
+        ...
+
+    def hide_request_header(self, name: bytes) -> None:
+        """Keep a header of the request from the backend."""
+        ...
+
+    def location(self, target: str) -> str:
+        """Return what a ``Location`` header says to lead to a target.
+
+        A path stays in the session, and one behind ``{other_origin}`` goes to the server's second origin. Anything else
+        is taken as it is.
+
+        Raises:
+            AuthorError: where there is no second origin.
+        """
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -99,6 +161,29 @@ class Exchange(Protocol):
 
     async def end(self, how: Ending) -> None:
         """End the exchange; does not return."""
+        ...
+
+    async def half_close(self, seconds: float) -> None:
+        """Shut down writing, and read on until the client leaves, so long at most; does not return."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes past HTTP's framing."""
+        ...
+
+    def close_silently(self, fault: Fault) -> Callable[[], bool]:
+        """Return what, called once the head is out, lets the connection close behind the answer.
+
+        It returns False where the head has said so, or the connection ends already.
+        """
+        ...
+
+    def close_when_idle(self, fault: Fault, seconds: float) -> None:
+        """Close the connection once it has been idle for so long after this answer; the fault fires then."""
+        ...
+
+    async def redeliver(self) -> None:
+        """Let the backend run once more; its answer is dropped."""
         ...
 
     def presents(self, kind: Literal["access", "refresh"]) -> bool:
@@ -111,6 +196,10 @@ class Exchange(Protocol):
 
     def expire(self, kind: Literal["access", "refresh"]) -> bool:
         """Let the tokens issued so far count as expired at the backend; False where it has no hook for that."""
+        ...
+
+    def revoke(self, kind: Literal["access", "refresh", "all"]) -> bool:
+        """Let the tokens issued so far count as revoked at the backend; False where it has no hook for that."""
         ...
 
     def fixture(self, name: str) -> tuple[bytes, str]:
@@ -140,10 +229,22 @@ class Hooks(Protocol):
 
 @dataclass(slots=True)
 class Interruption:
-    """Something that happens once ``after`` bytes of the body were sent (0: once the head was)."""
+    """Something that happens once ``after`` bytes of a body were sent or read (0: once the head was)."""
 
     after: int
     act: Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Intake:
+    """How the request's body is read: what happens in its midst. An answer that is given there ends the reading."""
+
+    interruptions: list[Interruption] = field(default_factory=list)
+
+    def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
+        """Add an interruption; those at the same byte keep their order."""
+        self.interruptions.append(Interruption(after, act))
+        self.interruptions.sort(key=lambda item: item.after)
 
 
 @dataclass(slots=True)
@@ -154,13 +255,16 @@ class Delivery:
     would keep nothing from the client, so it is passed over.
 
     ``limit`` drops what goes beyond so many bytes of head and body together, then acts, told the phase and, in a body
-    of a stated length, the byte. ``pieces`` may split the body and pace it: it returns pairs of a wait in seconds and
-    the bytes sent after it.
+    of a stated length, the byte. ``pieces`` may split the body and pace it: it gives pairs of a wait in seconds and the
+    bytes sent after it, and is asked for the next pair when those before it have left. ``head`` may rewrite the bytes
+    of the head, its empty line included. What is in ``behind_head`` is called once the head is out.
     """
 
     interruptions: list[Interruption] = field(default_factory=list)
     limit: tuple[int, Callable[[Phase, int | None], Awaitable[None]]] | None = None
-    pieces: Callable[[bytes], list[tuple[float, bytes]]] | None = None
+    pieces: Callable[[bytes], Iterable[tuple[float, bytes]]] | None = None
+    head: Callable[[bytes], bytes] | None = None
+    behind_head: list[Callable[[], object]] = field(default_factory=list)
 
     def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
         """Add an interruption; those at the same byte keep their order."""
@@ -171,6 +275,9 @@ class Delivery:
 class Fault(FaultSettings):
     """Base of all faults: settings plus the hooks that act."""
 
+    def on_arrival(self, exchange: Exchange, intake: Intake) -> None:
+        """Change how the request's body is read."""
+
     async def on_request(self, exchange: Exchange) -> None:
         """Act before the backend runs; the request has been read."""
 
@@ -179,6 +286,9 @@ class Fault(FaultSettings):
 
     def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:
         """Change how the answer's bytes leave."""
+
+    async def on_end(self, exchange: Exchange) -> None:
+        """Act behind the answer, which has left whole."""
 
     def answers(self) -> bool:
         """Tell whether the fault answers in the backend's place, whose effect is then not committed."""

@@ -1,0 +1,87 @@
+"""What a request says: its body, read as the faults let it be read, its headers, and the tokens in it."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sadpath.faults.base import Intake
+from sadpath.scenario.roles import Roles
+
+__all__ = ["Body", "Headers", "bearer", "header_of", "key_header", "members_of", "token_header"]
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Body:
+    """A request's body on its way in.
+
+    ``whole`` says that all of it has come, ``left`` that the client has left meanwhile, ``too_large`` that it was too
+    much. None of them holds where a fault has answered before the end.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.data = b""
+        self.whole = False
+        self.left = False
+        self.too_large = False
+
+    async def read(self, receive: Callable[[], Awaitable[Any]], intake: Intake, answered: Callable[[], bool]) -> None:
+        """Read to the end, to the limit, or until somebody has answered."""
+        parts: list[bytes] = []
+        size = 0
+        stops = deque(intake.interruptions)
+        while True:
+            while stops and size >= stops[0].after:
+                await stops.popleft().act()
+                if answered():
+                    return
+            if self.whole:
+                break
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.left = True
+                return
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self.limit:
+                self.too_large = True
+                return
+            self.whole = not message.get("more_body", False)
+        self.data = b"".join(parts)
+
+
+def header_of(headers: Headers, name: bytes) -> str | None:
+    """Return a header's first value."""
+    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+
+
+def key_header(roles: Roles | None) -> bytes:
+    """Return the name of the header that carries the idempotency key, in lower case."""
+    return (roles.idempotency_key if roles is not None else "Idempotency-Key").lower().encode()
+
+
+def token_header(roles: Roles | None) -> bytes:
+    """Return the name of the header that carries the access token, in lower case."""
+    return (roles.tokens.header if roles is not None else "Authorization").lower().encode()
+
+
+def bearer(headers: Headers, name: bytes) -> str | None:
+    """Return the access token that a request carries."""
+    value = header_of(headers, name)
+    if value is None:
+        return None
+    scheme, _, token = value.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else value
+
+
+def members_of(body: bytes) -> dict[str, Any]:
+    """Return the members of a body that is a JSON object, else none."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
