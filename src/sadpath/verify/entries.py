@@ -73,6 +73,7 @@ class Entries:
         stored_at = 0.0
         if (call.op, call.key) in trace.warmed and trace.scenario.given.cache in _USABLE:
             held = "maybe" if self._nobody_signed_in() else "yes"
+            stored_at = self.seeded_at
         for former in self._before(call):
             found, replaced = self._after(former, call, held)
             if replaced:
