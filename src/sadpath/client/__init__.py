@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from .background import BackgroundError
 from .client import ShopClient
-from .domain import CursorPage, HttpAnswer, Order, OrderLine, Page, Settings, SignedIn, User
+from .domain import CursorPage, HttpAnswer, Order, OrderLine, PaginatedResult, Settings, SignedIn, User
+from .envelope import ApiMeta, ApiResponse
 from .failures import (
     Bug,
     CacheFailure,
@@ -55,6 +56,8 @@ from .result import Err, Result, Success
 from .tokens_file import FileTokens
 
 __all__ = [
+    "ApiMeta",
+    "ApiResponse",
     "BackgroundError",
     "Bug",
     "CacheFailure",
@@ -82,8 +85,8 @@ __all__ = [
     "Offline",
     "Order",
     "OrderLine",
-    "Page",
     "Pager",
+    "PaginatedResult",
     "Parts",
     "Policy",
     "PolicyError",

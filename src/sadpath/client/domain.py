@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-__all__ = ["CursorPage", "HttpAnswer", "Order", "OrderLine", "Page", "Settings", "SignedIn", "User"]
+__all__ = ["CursorPage", "HttpAnswer", "Order", "OrderLine", "PaginatedResult", "Settings", "SignedIn", "User"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -52,19 +52,22 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Page(Generic[T_co]):
-    """One page of a collection that is counted in pages."""
+class PaginatedResult(Generic[T_co]):
+    """One page of a collection that is counted in pages, and where it stands: pages count from 1.
+
+    ``per_page`` is how many items a full page has, ``total`` how many the collection has.
+    """
 
     items: tuple[T_co, ...]
-    number: int
-    last: int
-    size: int
+    current_page: int
+    total_pages: int
+    per_page: int
     total: int
 
     @property
     def has_more(self) -> bool:
         """Whether there is a page after this one."""
-        return self.number < self.last
+        return self.current_page < self.total_pages
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
-from .domain import CursorPage, Order, OrderLine, Page, Settings, User
+from .domain import CursorPage, Order, OrderLine, PaginatedResult, Settings, User
 from .envelope import ApiResponse
 from .json_text import ShapeError
 
@@ -54,14 +54,9 @@ def read_settings(data: Any) -> Settings:
     )
 
 
-def read_user_page(data: Any) -> Page[User]:
+def read_user_page(data: Any) -> PaginatedResult[User]:
     """Read a page of users in its envelope. Raises ``ShapeError``."""
-    response = ApiResponse.from_json(data)
-    if response.meta is None:
-        raise ShapeError("the page has no meta")
-    meta = response.meta
-    users = _items(response.data, "data", read_user)
-    return Page(users, meta.current_page, meta.last_page, meta.per_page, meta.total)
+    return ApiResponse.from_json(data, lambda users: _items(users, "data", read_user)).paginated()
 
 
 def read_order_page(data: Any) -> CursorPage[Order]:

@@ -1,13 +1,18 @@
-"""The envelope that lists travel in."""
+"""The envelope that lists travel in, and the page that is taken out of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
+from .domain import PaginatedResult
 from .json_text import ShapeError
 
 __all__ = ["ApiMeta", "ApiResponse"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,20 @@ class ApiMeta:
         return cls(**read)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiResponse:
-    """``{success, data, message?, meta?}``. ``data`` is still decoded JSON."""
+@dataclass(frozen=True)
+class ApiResponse(Generic[T_co]):
+    """``{success, data, message?, meta?}``, with ``data`` read into what it stands for.
 
-    data: Any
+    It is always a success: an envelope that says otherwise under a success status contradicts itself, and is not read.
+    """
+
+    data: T_co
     message: str | None = None
     meta: ApiMeta | None = None
 
     @classmethod
-    def from_json(cls, body: Any) -> ApiResponse:
-        """Open the envelope. One that says it is no success is none. Raises ``ShapeError``."""
+    def from_json(cls, body: Any, read: Callable[[Any], T]) -> ApiResponse[T]:
+        """Open the envelope and ``read`` its data. Raises ``ShapeError``, and what ``read`` raises."""
         if not isinstance(body, dict):
             raise ShapeError(f"expected an envelope, got {type(body).__name__}")
         members = cast("dict[str, Any]", body)
@@ -54,8 +62,15 @@ class ApiResponse:
             raise ShapeError("data: it is missing")
         message = members.get("message")
         meta = members.get("meta")
-        return cls(
-            data=members["data"],
+        return ApiResponse(
+            data=read(members["data"]),
             message=message if isinstance(message, str) else None,
             meta=None if meta is None else ApiMeta.from_json(meta),
         )
+
+    def paginated(self: ApiResponse[tuple[T, ...]]) -> PaginatedResult[T]:
+        """Return the page that this is, where ``data`` are its items. Raises ``ShapeError`` without ``meta``."""
+        if self.meta is None:
+            raise ShapeError("the page has no meta")
+        meta = self.meta
+        return PaginatedResult(self.data, meta.current_page, meta.last_page, meta.per_page, meta.total)

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from .api import LOGIN, LOGOUT
-from .domain import CursorPage, Order, Page, Settings, User
+from .domain import CursorPage, Order, PaginatedResult, Settings, User
 from .dto import read_order, read_order_page, read_settings, read_user, read_user_page
 
 __all__ = [
@@ -84,7 +84,7 @@ AUTH_LOGOUT: Operation[None] = Operation("auth.logout", "POST", _at(LOGOUT), _no
 HEALTH: Operation[Any] = Operation("health", "GET", _at("/health"), lambda data: data)
 
 USERS_GET: Operation[User] = Operation("users.get", "GET", _user, read_user)
-USERS_LIST: Operation[Page[User]] = Operation(
+USERS_LIST: Operation[PaginatedResult[User]] = Operation(
     "users.list",
     "GET",
     _at("/users"),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from .calls import CallBook
 from .deadline import Deadline
-from .domain import CursorPage, Order, Page, Settings, User
+from .domain import CursorPage, Order, PaginatedResult, Settings, User
 from .failures import ConnectionFailure
 from .operations import (
     ORDERS_CREATE,
@@ -46,7 +46,7 @@ class UserRepository:
         """Return a user."""
         return await self._repository.read(USERS_GET, {"id": user_id}, headers=headers)
 
-    async def list(self, page: int = 1, limit: int = 20, *, headers: Fields = None) -> Result[Page[User]]:
+    async def list(self, page: int = 1, limit: int = 20, *, headers: Fields = None) -> Result[PaginatedResult[User]]:
         """Return one page of users."""
         return await self._list(page, limit, headers, None)
 
@@ -72,7 +72,9 @@ class UserRepository:
         """Remove a user."""
         return await self._repository.write(USERS_DELETE, {"id": user_id}, None, headers=headers)
 
-    async def _list(self, page: int, limit: int, headers: Fields, deadline: Deadline | None) -> Result[Page[User]]:
+    async def _list(
+        self, page: int, limit: int, headers: Fields, deadline: Deadline | None
+    ) -> Result[PaginatedResult[User]]:
         arguments = {"page": page, "limit": limit}
         return await self._repository.read(USERS_LIST, arguments, headers=headers, deadline=deadline)
 
@@ -83,8 +85,8 @@ class UserRepository:
             if isinstance(result, Err):
                 return result
             page = result.value
-            if page.number != number:
-                message = f"asked for page {number}, got page {page.number}"
+            if page.current_page != number:
+                message = f"asked for page {number}, got page {page.current_page}"
                 return Err(ConnectionFailure("protocol", message=message, attempts=result.attempts))
             following = number + 1 if page.has_more and page.items else None
             return _step(result, page.items, following)

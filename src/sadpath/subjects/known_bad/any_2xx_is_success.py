@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from sadpath.client import CursorPage, Failure, Page, Parts
+from sadpath.client import CursorPage, Failure, PaginatedResult, Parts
 from sadpath.client.message import Call, Reply
 from sadpath.client.operations import Operation
 from sadpath.client.remote import Fetched, Remote
@@ -18,7 +18,7 @@ from sadpath.subjects.reference import ReferenceSubject
 T = TypeVar("T")
 
 _EMPTY: dict[str, tuple[Any, Any]] = {
-    "users.list": (Page((), 1, 1, 0, 0), {"data": []}),
+    "users.list": (PaginatedResult((), 1, 1, 0, 0), {"data": []}),
     "orders.list": (CursorPage((), None), {"data": []}),
 }
 
