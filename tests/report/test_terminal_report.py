@@ -138,11 +138,11 @@ def test_only_the_first_finding_is_shown_in_full() -> None:
     assert text.count("What happened:") == 1
 
 
-def test_of_several_findings_the_plainest_is_shown() -> None:
-    """The one with the shortest story stands for the clause; the others are named by their cases, each once."""
+def test_of_several_findings_the_smallest_is_shown() -> None:
+    """The first, of the smallest schedule, stands for the clause; the others are named by their cases, each once."""
     long, short = _finding("retry/long@shop"), _finding("retry/short@shop", "it came too early")
     long.timeline = long.timeline * 3
-    text = render(_results(_clause("RETRY-07", "fail", findings=[long, long, short])))
+    text = render(_results(_clause("RETRY-07", "fail", findings=[short, long, long])))
 
     assert "of retry/short:" in text
     assert "It came too early." in text

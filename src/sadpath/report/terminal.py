@@ -181,13 +181,8 @@ def _clause(clause: ClauseResult) -> Iterable[RenderableType | _Verbatim]:
         yield Text()
         yield Text("It failed beside other cases and held when its case was run again alone, so it does not count.")
     if clause.findings:
-        plainest, *others = sorted(clause.findings, key=_length)
-        yield from _finding(plainest, others)
-
-
-def _length(finding: Finding) -> tuple[int, int]:
-    """Return how much there is to read in a finding; of several the shortest is shown."""
-    return len(finding.timeline), len(finding.schedule)
+        smallest, *others = clause.findings  # in the order of their schedules' sizes
+        yield from _finding(smallest, others)
 
 
 def _finding(finding: Finding, others: list[Finding]) -> Iterable[RenderableType | _Verbatim]:
