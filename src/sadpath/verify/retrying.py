@@ -10,7 +10,7 @@ from sadpath.verify.sight import INVALID, Sight, json_of, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
-__all__ = ["NEAR_READS", "RETRY_READS", "Retries", "in_progress", "near_deadline", "told_to_wait"]
+__all__ = ["NEAR_READS", "RETRY_READS", "Retries", "attempts_of", "in_progress", "near_deadline", "told_to_wait"]
 
 NEAR_READS = (
     "timeouts.total",
@@ -48,6 +48,18 @@ def in_progress(exchange: ExchangeEvent) -> bool:
         return False
     problem = json_of(exchange.response_body)
     return problem is not INVALID and isinstance(problem, dict) and str(problem.get("type", "")).endswith(_IN_PROGRESS)
+
+
+def attempts_of(trace: Trace, unit: Unit) -> tuple[int, int]:
+    """Return how many attempts a request made that count, and how many the contract allows.
+
+    An auth replay adds one to those that are allowed; a hop to where a redirect led, the plain fetch after a 304 and a
+    repeat that may be the HTTP library's own do not count.
+    """
+    steps = trace.steps(unit)
+    uncounted = sum(step.kind in ("hop", "plain", "unseen") for step in steps)
+    replayed = any(step.kind in ("replay", "unclear") for step in steps)
+    return len(unit.exchanges) - uncounted, 1 + int(trace.policy.retry.max_retries or 0) + int(replayed)
 
 
 def told_to_wait(trace: Trace, exchange: ExchangeEvent) -> float | None:
@@ -120,11 +132,14 @@ class Retries:
 
     def stopped(self, sight: Sight, used: int) -> bool:
         """Tell whether something may have kept the client from the retry after ``used`` ones."""
+        most = self.trace.policy.retry.max_retries
+        return most is None or used >= most or self.hindered(sight, used)
+
+    def hindered(self, sight: Sight, used: int) -> bool:
+        """Tell whether something else than their number may have kept the client from the retry after ``used`` ones."""
         call, trace = self.unit.call, self.trace
         outcome = call.outcome
         if outcome is None or not self.unit.last or outcome.outcome == "cancelled" or self._cancelled():
-            return True
-        if trace.policy.retry.max_retries is None or used >= trace.policy.retry.max_retries:
             return True
         if outcome.error is not None and outcome.error.kind == "timeout.pool":
             return True

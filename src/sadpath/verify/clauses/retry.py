@@ -8,10 +8,11 @@ from itertools import pairwise
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.contract import Policy
-from sadpath.verify.retrying import RETRY_READS, Retries, told_to_wait
+from sadpath.verify.retrying import RETRY_READS, Retries, attempts_of
 from sadpath.verify.sight import retry_after_of
 from sadpath.verify.steps import UNSAFE_TO_REPEAT, Step
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
+from sadpath.verify.waits import WAIT_READS, Wait, delays_of_the_way, waits_of
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges, seconds
 
 _TEMPTING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -32,18 +33,15 @@ def _a_request_failed(trace: Trace) -> bool:
 
 
 def _at_most(trace: Trace) -> Iterator[Finding]:
-    allowed = 1 + int(trace.policy.retry.max_retries or 0)
+    usual = 1 + int(trace.policy.retry.max_retries or 0)
 
     def check(unit: Unit) -> Iterator[Finding]:
-        steps = trace.steps(unit)
-        uncounted = sum(step.kind in ("hop", "plain", "unseen") for step in steps)
-        replayed = any(step.kind in ("replay", "unclear") for step in steps)
-        made, limit = len(unit.exchanges) - uncounted, allowed + int(replayed)
-        if made > limit:
-            more = f", and {limit} with the replay after a 401" if replayed else ""
+        made, allowed = attempts_of(trace, unit)
+        if made > allowed:
+            more = f", and {allowed} with the replay after a 401" if allowed > usual else ""
             yield found(
                 f"{unit.call.title} was sent {count(made, 'time')} ({exchanges(unit.exchanges)}), where the contract "
-                f"allows {count(allowed, 'attempt')}{more}",
+                f"allows {count(usual, 'attempt')}{more}",
                 unit.exchanges,
                 unit.call,
             )
@@ -180,20 +178,9 @@ RETRY_03 = Clause(
 # RETRY-05
 
 
-def _waits(trace: Trace, unit: Unit) -> Iterator[tuple[Step, int, int, float]]:
-    """Yield each retry with its least and greatest possible number, and the longest that its wait can have been.
-
-    A wait that a Retry-After rules is RETRY-07's; a repeat that may be the HTTP library's own has none.
-    """
-    n = unseen = 0
-    for step in trace.steps(unit):
-        unseen += step.kind == "unseen"
-        if step.kind != "retry":
-            continue
-        n += 1
-        sight = trace.sight(step.before, unit.call)
-        if sight.status is None or told_to_wait(trace, step.before) is None:
-            yield step, n, n + unseen, step.after.t_arrived - sight.known_at
+def _own_waits(trace: Trace, unit: Unit) -> Iterator[Wait]:
+    """Yield the waits that are the client's own; one that a Retry-After rules is RETRY-07's."""
+    return (wait for wait in waits_of(trace, unit) if wait.told is None)
 
 
 def _has_bound(trace: Trace, n: int) -> bool:
@@ -202,32 +189,24 @@ def _has_bound(trace: Trace, n: int) -> bool:
 
 
 def _a_wait_was_due(trace: Trace) -> bool:
-    return any(_has_bound(trace, n) for unit in trace.units() for _, n, _, _ in _waits(trace, unit))
+    return any(_has_bound(trace, wait.n) for unit in trace.units() for wait in _own_waits(trace, unit))
 
 
 def _waits_as_promised(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
-        for step, n, most, waited in _waits(trace, unit):
-            bounds, ceiling = trace.policy.retry.bounds(n), trace.policy.retry.bounds(most)
+        for wait in _own_waits(trace, unit):
+            bounds, ceiling = trace.policy.retry.bounds(wait.n), trace.policy.retry.bounds(wait.most)
             if bounds is None or ceiling is None:
                 continue
-            least, longest = bounds[0], ceiling[1]
-            which = f"retry {n} (exchange {step.after.exchange})"
+            step, waited, least, longest = wait.step, wait.seconds, bounds[0], ceiling[1]
+            which = f"retry {wait.n} (exchange {step.after.exchange})"
             before = f"{unit.call.title} waited {seconds(max(0.0, waited))} before {which}"
             if waited < least - trace.margin:
                 yield found(f"{before}; promised are at least {seconds(least)}", (step.before, step.after), unit.call)
-            elif trace.exact and least < longest and waited > longest + _delays_of_the_way(trace, unit, step):
+            elif trace.exact and least < longest and waited > longest + delays_of_the_way(trace, unit, step):
                 yield found(f"{before}; promised are at most {seconds(longest)}", (step.before, step.after), unit.call)
 
     yield from trace.find(check)
-
-
-def _delays_of_the_way(trace: Trace, unit: Unit, step: Step) -> float:
-    """Return what connecting and sending may add to a wait in the simulated world; all, if others were in the way."""
-    alone = not unit.call.parallel and not any(
-        step.before.t_arrived < item.t_arrived < step.after.t_arrived for item in trace.refreshes()
-    )
-    return 0.001 + 3 * trace.round_trip if alone else float("inf")
 
 
 RETRY_05 = Clause(
@@ -241,14 +220,7 @@ RETRY_05 = Clause(
     why="Retries without a wait hit a server that is already down. aiohttp_retry's list skips its first delay; a "
     "counter that is raised too early doubles it.",
     reads=("retry.jitter", "retry.first_delay|retry.delays"),
-    may_read=(
-        *SIGHT_READS,
-        "retry.factor",
-        "retry.max_delay",
-        "retry.retry_after",
-        "retry.first_delay",
-        "retry.delays",
-    ),
+    may_read=WAIT_READS,
     needs=("retry",),
     invariant=True,
     timed=True,
