@@ -165,6 +165,7 @@ class LiveServer:
             hooks=hooks,
             fixtures=fixtures,
         )
+        self.engine.other_origin = lambda: self.other_origin
         self._quiet.install()
         protocol = protocol_class(clock)
         try:
