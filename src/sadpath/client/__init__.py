@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .background import BackgroundError
 from .client import ShopClient
+from .config import AppConfig, ConfigError, Environment
 from .domain import CursorPage, HttpAnswer, Order, OrderLine, PaginatedResult, Settings, SignedIn, User
 from .envelope import ApiMeta, ApiResponse
 from .failures import (
@@ -42,8 +43,10 @@ from .ports import (
     Clock,
     Entry,
     EntryKey,
+    LeveledLogger,
     LocalDataSource,
     Logger,
+    LogLevel,
     MovableClock,
     SavedSession,
     StandardLogger,
@@ -58,24 +61,29 @@ from .tokens_file import FileTokens
 __all__ = [
     "ApiMeta",
     "ApiResponse",
+    "AppConfig",
     "BackgroundError",
     "Bug",
     "CacheFailure",
     "Chance",
     "Clock",
+    "ConfigError",
     "Conflict",
     "ConnectionFailure",
     "CursorPage",
     "Decode",
     "Entry",
     "EntryKey",
+    "Environment",
     "Err",
     "Failure",
     "FileTokens",
     "Forbidden",
     "HttpAnswer",
+    "LeveledLogger",
     "LibraryName",
     "LocalDataSource",
+    "LogLevel",
     "Logger",
     "MemoryLocal",
     "MemoryTokens",

@@ -52,7 +52,7 @@ class Background:
     def report(self, operation: str, failure: Failure) -> None:
         """Keep and log what went wrong."""
         self.errors.append(BackgroundError(operation, failure))
-        self.log.note(f"{operation}: in the background: {failure}")
+        self.log.note(f"{operation}: in the background: {failure}", "warning")
 
     async def _run(self, key: EntryKey, work: Callable[[], Awaitable[Failure | None]]) -> None:
         failure = await work()

@@ -14,16 +14,20 @@ from types import TracebackType
 from typing import Any
 
 from .background import BackgroundError
+from .config import AppConfig
 from .domain import HttpAnswer, SignedIn
 from .failures import Failure
 from .library import LibraryName
 from .parts import Given, Parts, Stack
 from .policy import Policy
-from .ports import Chance, Clock, LocalDataSource, Logger, SavedSession, TokenStore
+from .ports import Chance, Clock, LocalDataSource, Logger, LogLevel, SavedSession, StandardLogger, TokenStore
 from .repositories import OrderRepository, SettingsRepository, UserRepository
 from .result import Err, Result, Success
 
-__all__ = ["ShopClient"]
+__all__ = ["LOG_NAME", "ShopClient"]
+
+LOG_NAME = "shop_client"
+"""Whose log it is, for ``logging``."""
 
 Fields = Mapping[str, str] | None
 
@@ -54,6 +58,7 @@ class ShopClient:
         tokens: TokenStore | None = None,
         local: LocalDataSource | None = None,
         log: Logger | None = None,
+        log_level: LogLevel | None = None,
         ca_pem: str | None = None,
         library: LibraryName | None = None,
         parts: Parts | None = None,
@@ -61,9 +66,11 @@ class ShopClient:
         """Build a client of the API at ``base_url``.
 
         What is left out is the system's own, in memory, or silent. ``ca_pem`` is the certificate authority to trust in
-        place of the usual ones; ``library`` the HTTP library to stand on, httpx or httpx2. Stores that are handed in
-        are not closed with the client. Raises ``InvalidUrlError`` for a base URL that is none, and
-        ``MissingLibraryError`` for a library that is not installed.
+        place of the usual ones; ``library`` the HTTP library to stand on, httpx or httpx2; ``log_level`` the least that
+        is logged. Stores that are handed in are not closed with the client.
+
+        Raises ``InvalidUrlError`` for a base URL that is none, and ``MissingLibraryError`` for a library that is not
+        installed.
         """
         given: dict[str, Any] = {
             "policy": policy,
@@ -72,11 +79,39 @@ class ShopClient:
             "tokens": tokens,
             "local": local,
             "log": log,
+            "log_level": log_level,
             "ca_pem": ca_pem,
             "library": library,
             "parts": parts,
         }
         return cls(Stack(base_url, Given(**{name: value for name, value in given.items() if value is not None})))
+
+    @classmethod
+    def from_config(
+        cls,
+        config: AppConfig,
+        *,
+        clock: Clock | None = None,
+        chance: Chance | None = None,
+        tokens: TokenStore | None = None,
+        local: LocalDataSource | None = None,
+        log: Logger | None = None,
+        parts: Parts | None = None,
+    ) -> ShopClient:
+        """Build a client as it is configured. Its log goes to ``logging`` under ``shop_client``, unless handed in."""
+        return cls.create(
+            config.base_url,
+            policy=config.policy,
+            clock=clock,
+            chance=chance,
+            tokens=tokens,
+            local=local,
+            log=log or StandardLogger(LOG_NAME),
+            log_level=config.log_level,
+            ca_pem=config.ca_pem,
+            library=config.library,
+            parts=parts,
+        )
 
     async def __aenter__(self) -> ShopClient:
         await self.stack.session.load()

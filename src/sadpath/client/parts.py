@@ -25,7 +25,7 @@ from .log import CallLog
 from .mapping import FailureMap
 from .paging import Pager
 from .policy import Policy
-from .ports import Chance, Clock, LocalDataSource, Logger, SilentLogger, SystemChance, SystemClock, TokenStore
+from .ports import Chance, Clock, LocalDataSource, Logger, LogLevel, SilentLogger, SystemChance, SystemClock, TokenStore
 from .redaction import Redactor
 from .redirects import Redirects
 from .remote import Remote
@@ -73,6 +73,7 @@ class Given:
     tokens: TokenStore = field(default_factory=MemoryTokens)
     local: LocalDataSource = field(default_factory=MemoryLocal)
     log: Logger = field(default_factory=SilentLogger)
+    log_level: LogLevel = "debug"
     ca_pem: str | None = None
     library: LibraryName | None = None
     parts: Parts = field(default_factory=Parts)
@@ -89,7 +90,7 @@ class Stack:
         self.policy, self.clock, self.chance, self.parts = given.policy, given.clock, given.chance, given.parts
         self.api = Api(base_url)
         self.redactor = self.parts.redactor()
-        self.log = CallLog(given.log, self.redactor)
+        self.log = CallLog(given.log, self.redactor, given.log_level)
         self.failures = self.parts.failures(self.policy.errors, self.clock, self.redactor.clean)
         self.tasks = Tasks()
         self.background = self.parts.background(self.tasks, self.log)

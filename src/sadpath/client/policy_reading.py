@@ -24,7 +24,7 @@ from .policy import (
     Timeouts,
 )
 
-__all__ = ["STATUS_KINDS", "read_policy"]
+__all__ = ["SECTIONS", "STATUS_KINDS", "STRATEGIES", "Fields", "Reader", "choice", "read_policy", "status_map"]
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
@@ -136,7 +136,9 @@ def _flag(value: Any, at: str) -> bool:
     return value
 
 
-def _choice(*choices: str) -> Reader:
+def choice(*choices: str) -> Reader:
+    """Return a reader of one of these words."""
+
     def read(value: Any, at: str) -> str:
         if not isinstance(value, str) or value not in choices:
             raise PolicyError(f"{at}: expected one of {', '.join(choices)}, got {value!r}")
@@ -190,15 +192,16 @@ def _budget(value: Any, at: str) -> BudgetPolicy | None:
     return None if value is None else BudgetPolicy(**_fields(value, at, _BUDGET))
 
 
-def _status_map(value: Any, at: str) -> dict[int | str, str]:
+def status_map(value: Any, at: str) -> dict[int | str, str]:
+    """Read which status is which failure, in addition to what is usual. Raises ``PolicyError``."""
     found = dict(ErrorPolicy().map)
     for name, kind in _mapping(value, at).items():
         # JSON has no number as a name, YAML has.
         key: int | str = int(name) if isinstance(name, str) and name.isascii() and name.isdigit() else name
         if isinstance(key, str) and key in STATUS_CLASSES:
-            found[key] = _choice(*STATUS_KINDS)(kind, f"{at}.{name}")
+            found[key] = choice(*STATUS_KINDS)(kind, f"{at}.{name}")
         else:
-            found[_status(key, at)] = _choice(*STATUS_KINDS)(kind, f"{at}.{name}")
+            found[_status(key, at)] = choice(*STATUS_KINDS)(kind, f"{at}.{name}")
     return found
 
 
@@ -207,7 +210,7 @@ def _cache(value: Any, at: str) -> CachePolicy:
     options = {}
     for name, item in _mapping(value, at).items():
         if "." in name:
-            strategies[name] = _choice(*STRATEGIES)(item, f"{at}.{name}")
+            strategies[name] = choice(*STRATEGIES)(item, f"{at}.{name}")
         else:
             options[name] = item
     return CachePolicy(strategies=strategies, **_fields(options, at, _CACHE))
@@ -223,13 +226,13 @@ _RETRY: Fields = {
     "first_delay_ms": ("first_delay", _milliseconds),
     "factor": ("factor", _factor),
     "max_delay_ms": ("max_delay", _milliseconds),
-    "jitter": ("jitter", _choice("none", "full", "equal")),
+    "jitter": ("jitter", choice("none", "full", "equal")),
     "delays_ms": ("delays", _delays),
     "transport": ("transport", _transport),
     "statuses": ("statuses", _statuses),
     "statuses_if_told": ("statuses_if_told", _statuses),
-    "methods": ("methods", _choice("idempotent", "any")),
-    "retry_after": ("retry_after", _choice("honour", "ignore")),
+    "methods": ("methods", choice("idempotent", "any")),
+    "retry_after": ("retry_after", choice("honour", "ignore")),
     "retry_after_cap_ms": ("retry_after_cap", _milliseconds),
     "budget": ("budget", _budget),
 }
@@ -245,5 +248,17 @@ _CACHE: Fields = {
     "fallback_after_ms": ("fallback_after", _optional_milliseconds),
     "evict_on": ("evict_on", _statuses),
 }
-_ERRORS: Fields = {"map": ("map", _status_map), "empty_success": ("empty_success", _choice("ok", "error"))}
+_ERRORS: Fields = {"map": ("map", status_map), "empty_success": ("empty_success", choice("ok", "error"))}
 _REDIRECTS: Fields = {"follow": ("follow", _flag), "max": ("max", _integer)}
+
+SECTIONS: Mapping[str, Fields] = {
+    "timeouts": _TIMEOUTS,
+    "pool": _POOL,
+    "retry": _RETRY,
+    "retry.budget": _BUDGET,
+    "auth": _AUTH,
+    "cache": _CACHE,
+    "errors": _ERRORS,
+    "redirects": _REDIRECTS,
+}
+"""The fields of each section by name: what a field is called in the policy, and how its value is read."""

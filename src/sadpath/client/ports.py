@@ -12,14 +12,16 @@ import random  # noqa: TID251 - this module is where the client's chance comes f
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 __all__ = [
     "Chance",
     "Clock",
     "Entry",
     "EntryKey",
+    "LeveledLogger",
     "LocalDataSource",
+    "LogLevel",
     "Logger",
     "MovableClock",
     "SavedSession",
@@ -30,6 +32,10 @@ __all__ = [
     "TokenStore",
     "Tokens",
 ]
+
+
+LogLevel = Literal["debug", "info", "warning", "off"]
+"""How much the log says, the most first: every exchange, what the client decided, what went wrong, nothing."""
 
 
 class Clock(Protocol):
@@ -65,6 +71,19 @@ class Logger(Protocol):
 
     def write(self, line: str) -> None:
         """Take one line, without a line break."""
+        ...
+
+
+@runtime_checkable
+class LeveledLogger(Protocol):
+    """A logger that wants to know how much each line matters. ``write`` is not called then."""
+
+    def write(self, line: str) -> None:
+        """Take one line whose level nobody knows."""
+        ...
+
+    def write_at(self, level: LogLevel, line: str) -> None:
+        """Take one line."""
         ...
 
 
@@ -222,11 +241,18 @@ class SilentLogger:
 
 
 class StandardLogger:
-    """Hands the log to ``logging``, at level DEBUG."""
+    """Hands the log to ``logging``, each line at its own level."""
 
     def __init__(self, name: str) -> None:
         self._log = logging.getLogger(name)
 
     def write(self, line: str) -> None:
-        """Log the line."""
+        """Log the line at level DEBUG."""
         self._log.debug("%s", line)
+
+    def write_at(self, level: LogLevel, line: str) -> None:
+        """Log the line."""
+        self._log.log(_STANDARD_LEVELS[level], "%s", line)
+
+
+_STANDARD_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "off": logging.DEBUG}

@@ -108,7 +108,7 @@ class Renewal:
             self.log.note("session: renewed")
             return None
         failure = replace(failure, of_refresh=True)
-        self.log.note(f"session: not renewed: {failure}")
+        self.log.note(f"session: not renewed: {failure}", "warning")
         self._failed = _Failed(tokens, failure, self.new_call("auth.refresh").number)
         return failure
 
@@ -155,7 +155,7 @@ class Renewal:
         if not self.ends_session(reply, failure):
             return failure
         if await self.session.end(epoch, by_itself=True):
-            self.log.note("session: ended by the server")
+            self.log.note("session: ended by the server", "warning")
         return Unauthorized(message=failure.message or "the session has ended", status=reply.status)
 
     def ends_session(self, reply: Reply, failure: StatusFailure) -> bool:
