@@ -104,6 +104,7 @@ class EngineExchange:
         self._redeliver = redeliver
         self._redactor = redactor
         self._acting: str | None = None
+        self._closing: Fault | None = None
 
     # What faults call
 
@@ -235,22 +236,23 @@ class EngineExchange:
         """
         self._connection().transport.write(data)
 
-    def close_silently(self, fault: Fault) -> Callable[[], bool]:
-        """Return what, called once the head is out, lets the connection close behind the answer without a word.
+    def close_silently(self, fault: Fault) -> None:
+        """Close the connection behind the answer, which does not say so.
 
         Raises:
             HarnessError: where there is no connection.
         """
         self._acting = fault.name
-        wire = self._connection()
+        self._connection()
+        self._closing = fault
 
-        def close() -> bool:
-            if not self._cycle.keep_alive:
-                return False
-            self._cycle.keep_alive, wire.closed_by = False, fault.name
-            return True
-
-        return close
+    def _close_behind(self) -> Fault | None:
+        """Let uvicorn close behind the answer whose head is out; return whose doing it is, if it is silent."""
+        fault, wire = self._closing, self.wire
+        if fault is None or wire is None or not self._cycle.keep_alive:
+            return None
+        self._cycle.keep_alive, wire.closed_by = False, fault.name
+        return fault
 
     def close_when_idle(self, fault: Fault, seconds: float) -> None:
         """Close the connection once it has been idle for so long after this answer.
@@ -299,9 +301,10 @@ class EngineExchange:
         finally:
             if self.wire is None or (self.event.bytes_sent and not self.wire.overrun):
                 self._note(answer)
-        for act in delivery.behind_head:
-            act()
+        closing = self._close_behind()
         await self._send_body(send, self._content(), delivery)
+        if closing is not None:
+            self.fire(closing, "end")
 
     def _content(self) -> bytes:
         answer = self.answer

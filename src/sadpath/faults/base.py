@@ -171,10 +171,10 @@ class Exchange(Protocol):
         """Send bytes past HTTP's framing."""
         ...
 
-    def close_silently(self, fault: Fault) -> Callable[[], bool]:
-        """Return what, called once the head is out, lets the connection close behind the answer.
+    def close_silently(self, fault: Fault) -> None:
+        """Close the connection behind the answer, which does not say so; the fault fires then.
 
-        It returns False where the head has said so, or the connection ends already.
+        It does not where the answer says that the connection closes.
         """
         ...
 
@@ -257,14 +257,13 @@ class Delivery:
     ``limit`` drops what goes beyond so many bytes of head and body together, then acts, told the phase and, in a body
     of a stated length, the byte. ``pieces`` may split the body and pace it: it gives pairs of a wait in seconds and the
     bytes sent after it, and is asked for the next pair when those before it have left. ``head`` may rewrite the bytes
-    of the head, its empty line included. What is in ``behind_head`` is called once the head is out.
+    of the head, its empty line included.
     """
 
     interruptions: list[Interruption] = field(default_factory=list)
     limit: tuple[int, Callable[[Phase, int | None], Awaitable[None]]] | None = None
     pieces: Callable[[bytes], Iterable[tuple[float, bytes]]] | None = None
     head: Callable[[bytes], bytes] | None = None
-    behind_head: list[Callable[[], object]] = field(default_factory=list)
 
     def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
         """Add an interruption; those at the same byte keep their order."""

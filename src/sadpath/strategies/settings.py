@@ -16,6 +16,7 @@ from sadpath.core.errors import UsageError
 from sadpath.core.names import nearest
 from sadpath.core.units import format_seconds
 from sadpath.scenario.vocabulary import FAULTS, Phase
+from sadpath.strategies.catalogue import WRITTEN_AS
 from sadpath.strategies.times import Times
 
 __all__ = ["DRAWN_IN_SCENARIOS", "FaultDrawing", "Written", "any_of", "drawn_faults", "one_from"]
@@ -46,7 +47,7 @@ _FAMILIES = ("auth", "load", "caching", "lying bodies", "in the response", "afte
 _WEIGHTS = {"status": 4, "reset": 2, "stall": 2, "unauthorized": 2, "expire_token": 2}
 """How often faults are drawn, as against 1 for the others."""
 
-_NEEDS_SETTINGS = ("delay", "status")
+_NEEDS_SETTINGS = ("delay", "status", *WRITTEN_AS)
 _CODES = (503, 500, 404, 429, 502, 504, 408, 403, 422, 409, 410, 400, 501, 425)
 _TELLING = (503, 429)
 _COMMITTED = (503, 500, 504)
@@ -163,7 +164,8 @@ class FaultDrawing:
             case "stall":
                 return self._stalls()
             case _:
-                return _at(FAULTS.get(name)[0].phase, [name])
+                written = WRITTEN_AS[name](self._seconds()) if name in WRITTEN_AS else [name]
+                return _at(FAULTS.get(name)[0].phase, written)
 
     def _statuses(self) -> list[Written]:
         """Return statuses: plain, with a Retry-After, or with an odd body; the backend does not run."""

@@ -1,0 +1,64 @@
+"""The fault ``throttle``: the body comes at a low rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator
+
+from sadpath.core.units import Size
+from sadpath.faults.base import Delivery, Exchange, Fault
+from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+
+__all__ = ["Rate", "Throttle"]
+
+_PIECES_PER_SECOND = 20
+
+
+def _moves(rate: int) -> int:
+    if rate == 0:
+        raise ValueError("must be at least one byte per second; for none at all there is `stall`")
+    return rate
+
+
+Rate = Annotated[Size, AfterValidator(_moves)]
+"""Bytes per second, at least one."""
+
+
+class Throttle(Fault):
+    """Sends the body at so many bytes per second: a byte leaves when as much time has passed as it and those before it
+    take, in twenty pieces a second at most.
+
+    The head is not held back, and ``rate`` counts neither it nor chunk framing.
+    """
+
+    name: ClassVar[str] = "throttle"
+    family: ClassVar[Family] = "in the response"
+    phase: ClassVar[Phase] = "body"
+    summary: ClassVar[str] = "The body comes at so many bytes per second."
+    scalar: ClassVar[str | None] = "rate"
+    bare: ClassVar[bool] = False
+    seen_by: ClassVar[dict[str, str]] = {
+        "curl": "slow; exit 28 where --max-time is shorter, or with --speed-limit",
+        "httpx": "slow; ReadTimeout only where one pause is longer than the read timeout",
+        "browser": "slow",
+    }
+
+    rate: Rate
+
+    def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:
+        """Pace the body."""
+        delivery.pieces = lambda body: self._pieces(exchange, body)
+
+    def _pieces(self, exchange: Exchange, body: bytes) -> Iterator[tuple[float, bytes]]:
+        size = max(1, self.rate // _PIECES_PER_SECOND)
+        if body:
+            exchange.fire(self, "body", 0)
+        for at in range(0, len(body), size):
+            piece = body[at : at + size]
+            yield len(piece) / self.rate, piece
+
+
+FAULTS.register(Throttle)
+FAULTS.alias("bandwidth", "throttle")
