@@ -133,7 +133,7 @@ def test_a_short_advance_is_waited_on_both_sides() -> None:
         ({"calls": [{"pages": {"orders.list": {}}}]}, "no operation orders.list"),
         ({"calls": [{"users.get": {"id": 1}, "replayable": False}]}, "single_use_body"),
         ({"calls": READ, "given": {"cache": "fresh"}}, "cache_fallback"),
-        ({"calls": READ, "given": {"tls": True}}, "port of the case's own"),
+        ({"calls": READ, "faults": [{"on": "connection", "plan": ["refuse"]}]}, "cannot be counted on real sockets"),
     ],
 )
 def test_what_the_client_cannot_do_is_never_asked(data: dict[str, Any], why: str) -> None:

@@ -287,7 +287,7 @@ class TestConnects:
             ("ConnectionRefusedError", 0.002),
             ("connected", 1.001),
         ]
-        assert seen[0] == ConnectAttempt(1, "api.test", "10.0.0.1", PORT, 0.0)
+        assert seen[0] == ConnectAttempt(1, "api.test", "10.0.0.1", PORT, 0.0, client_port=50_001)
 
     def test_rules_can_be_removed(self) -> None:
         """A removed rule no longer decides, the newest rule decides first, and healing drops them all."""

@@ -36,10 +36,16 @@ def credential_digest(secret: str) -> str:
 
 @dataclass(slots=True)
 class ConnectionEvent:
-    """Something that happened to a connection rather than to an exchange."""
+    """Something that happened to a connection rather than to an exchange; ``fault`` is what brought it about.
+
+    ``opened``, ``fin`` and ``rst`` are what they say, ``handshake`` by the client is a TLS handshake that it has
+    completed, by the server one in which it shows a bad certificate. ``stalled``: the server lets the connection be.
+    ``unreachable``: this connect gets nowhere; as connection 0 it is about the port itself, which lets nobody in from
+    now on until it is ``reachable`` again. Of a port on real sockets nobody learns which connects got nowhere.
+    """
 
     connection: int
-    what: Literal["opened", "handshake", "fin", "rst"]
+    what: Literal["opened", "handshake", "fin", "rst", "stalled", "unreachable", "reachable"]
     by: Party
     t: float
     fault: str | None = None

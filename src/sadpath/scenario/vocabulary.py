@@ -36,7 +36,8 @@ class FaultSettings(FileModel):
     Subclasses set the class variables, and act through the hooks that ``sadpath.faults.base`` declares. ``scalar``
     names the one field that a bare value stands for (``status: 503``). ``bare`` says whether the name alone, without
     any setting, means something. ``worlds`` says where the fault exists, ``counted`` where a plan can count it: a
-    listener that refuses cannot be counted attempt by attempt on real sockets.
+    listener that refuses cannot be counted attempt by attempt on real sockets. ``secure`` faults exist only where the
+    connection speaks TLS.
     """
 
     name: ClassVar[str]
@@ -45,6 +46,7 @@ class FaultSettings(FileModel):
     summary: ClassVar[str]
     worlds: ClassVar[tuple[World, ...]] = ("sim", "live")
     counted: ClassVar[tuple[World, ...]] = ("sim", "live")
+    secure: ClassVar[bool] = False
     scalar: ClassVar[str | None] = None
     bare: ClassVar[bool] = True
     seen_by: ClassVar[dict[str, str]] = {}

@@ -22,10 +22,13 @@ from sadpath.engine.asgi import Engine
 from sadpath.engine.cors import is_loopback
 from sadpath.engine.exchange import Fixtures
 from sadpath.engine.protocol import protocol_class
+from sadpath.engine.session import Session
 from sadpath.faults.base import Hooks, problem
 from sadpath.scenario.roles import Roles
 from sadpath.server.control import ControlApi
 from sadpath.server.other_origin import OtherOrigin
+from sadpath.server.own_port import OwnPort
+from sadpath.server.own_ports import OwnPorts, reachable
 from sadpath.server.sessions import MAX_SESSIONS, SessionStore
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ class LiveServer:
         self._journal_limit = journal_limit
         self._servers: list[uvicorn.Server] = []
         self._lifespans: list[LifespanOn] = []
+        self.ports = OwnPorts(host)
         self._quiet = _Quiet()
 
     # Addresses
@@ -128,7 +132,24 @@ class LiveServer:
 
     def url_of(self, session_id: str) -> str:
         """Return the base URL by which a client reaches a session."""
-        return f"{self.base_url}/s/{session_id}"
+        return self.ports.url_of(session_id) or f"{self.base_url}/s/{session_id}"
+
+    def open_port(self, session: Session, *, tls: bool = False) -> OwnPort:
+        """Give a session a port of its own, which ends with it; only there do its rules ``on: connection`` act.
+
+        Args:
+            session: one of ``sessions``.
+            tls: whether the port speaks TLS.
+
+        Raises:
+            UsageError: where no port can be had.
+        """
+        try:
+            port = self.ports.open(session, self._servers[0], self.sessions.clock, tls=tls)
+        except OSError as error:
+            raise _cannot_listen(self.host, 0, error) from error
+        self.sessions.own_port(port.port, session.id)
+        return port
 
     # Life
 
@@ -202,6 +223,7 @@ class LiveServer:
             for listener in server.servers:
                 listener.close()
         await self.sessions.close()
+        await self.ports.gone()
         for connection in self._connections():
             connection.shutdown()
         await self._let_go()
@@ -335,7 +357,7 @@ def _port_of(server: uvicorn.Server) -> int:
 
 
 def _url(host: str, port: int) -> str:
-    shown = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to, told apart
+    shown = reachable(host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 

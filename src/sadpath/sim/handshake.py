@@ -59,7 +59,8 @@ class Handshake:
         network = self._network
         self._sent_at = now = network.now
         address, port = self._target()
-        attempt = ConnectAttempt(self._number, self._host, address, port, now, self._again)
+        origin = self._sock.local[1] if self._sock.local is not None else 0
+        attempt = ConnectAttempt(self._number, self._host, address, port, now, self._again, origin)
         self._decision = decision = network.decide(attempt)
         network.trace.record(now, self._number, CLIENT_TO_SERVER, "syn", detail=f"{address}:{port}")
         if decision.verdict == "blackhole":

@@ -26,6 +26,7 @@ from sadpath.sim.rules import (
     Decision,
     DnsRule,
     LookupAttempt,
+    LookupPolicy,
     Verdict,
     Window,
     counted,
@@ -77,6 +78,7 @@ class Network:
         self.trace = Trace(keep_content=keep_content)
         self.connections: dict[int, Connection] = {}
         self.policy: ConnectPolicy | None = None
+        self.lookup_policy: LookupPolicy | None = None
         self.connects = 0
         self.lookups = 0
         self._connect_rules: list[ConnectRule] = []
@@ -173,10 +175,10 @@ class Network:
         return rule
 
     def heal(self) -> None:
-        """Drop every rule and the policy, and thaw every connection."""
+        """Drop every rule and the policies, and thaw every connection."""
         self._connect_rules.clear()
         self._dns_rules.clear()
-        self.policy = None
+        self.policy = self.lookup_policy = None
         for connection in list(self.connections.values()):
             connection.thaw()
 
@@ -220,8 +222,9 @@ class Network:
             return address_infos((name,), number, family)
         self.lookups += 1
         attempt = LookupAttempt(self.lookups, name, self.now)
-        for rule in self._dns_rules:
-            error = rule.decide(attempt)
+        decided = None if self.lookup_policy is None else self.lookup_policy(attempt)
+        for rule in [None, *self._dns_rules]:
+            error = decided if rule is None else rule.decide(attempt)
             if error is not None:
                 self.trace.record(self.now, 0, "", "dns", detail=f"{name} fails")
                 raise socket.gaierror(error, _GAI_TEXT[error])

@@ -18,6 +18,7 @@ __all__ = [
     "Decision",
     "DnsRule",
     "LookupAttempt",
+    "LookupPolicy",
     "Verdict",
     "Window",
 ]
@@ -29,7 +30,10 @@ answers nothing."""
 
 @dataclass(frozen=True, slots=True)
 class ConnectAttempt:
-    """One SYN. ``number`` counts connects from 1; a SYN that is sent again has the same number and ``again`` > 0."""
+    """One SYN. ``number`` counts connects from 1; a SYN that is sent again has the same number and ``again`` > 0.
+
+    ``client_port`` is the port that the connect comes from.
+    """
 
     number: int
     host: str
@@ -37,6 +41,7 @@ class ConnectAttempt:
     port: int
     time: float
     again: int = 0
+    client_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,9 @@ class Decision:
 
 ConnectPolicy = Callable[[ConnectAttempt], Decision | Verdict | None]
 """Decides about each SYN before any rule is asked; None leaves it to the rules."""
+
+LookupPolicy = Callable[[LookupAttempt], int | None]
+"""Returns the ``EAI_*`` error that a lookup fails with, before any rule is asked; None leaves it to the rules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from sadpath.drivers.inprocess import LONGEST_REAL_ADVANCE
-from sadpath.scenario.model import Advance, Call, Offline, Scenario
+from sadpath.engine.connecting import not_on_real_sockets
+from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Scenario
 from sadpath.scenario.roles import Roles
 
 __all__ = ["CACHED_ROLES", "lacking", "warm_up_calls"]
@@ -88,10 +89,9 @@ def _world_reasons(scenario: Scenario, world: str) -> Iterator[str]:
     for fault in scenario.all_faults():
         if world not in type(fault.settings).worlds:
             yield f"the fault {fault.name} does not exist in the world {world}"
-    if scenario.given.tls:
-        yield "TLS needs a port of the case's own, which is not available yet"
-    if any(rule.on.connection for rule in scenario.all_rules()):
-        yield "faults before HTTP need a port of the case's own, which is not available yet"
+    if world == "live":
+        in_force = [scenario.faults, *(step.faults for step in scenario.calls if isinstance(step, ChangeFaults))]
+        yield from filter(None, map(not_on_real_sockets, in_force))
 
 
 def _login(roles: Roles | None) -> str | None:

@@ -85,8 +85,10 @@ class Played:
 
     @property
     def fired(self) -> list[str]:
-        """The names of the faults that took effect in the case itself, in order of first effect."""
-        return list(dict.fromkeys(fault.name for event in self.exchanges for fault in event.fired))
+        """The names of the faults that took effect in the case itself, in order of first effect; before HTTP first."""
+        before = () if self.trace is None else self.trace.before_http
+        names = [event.fault for event in before if event.fault is not None]
+        return list(dict.fromkeys([*names, *(fault.name for event in self.exchanges for fault in event.fired)]))
 
     @property
     def hung(self) -> bool:

@@ -253,6 +253,7 @@ class Playing:
             base_url=place.base_url,
             continues=not first,
             other_origin=place.other_origin,
+            tls_ca=place.tls_ca,
             deadline_ms=round(deadline(segment.steps, self.policy) * 1000, 3),
             auth=grant,
             cache=self._cache if first else None,

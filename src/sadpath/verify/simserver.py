@@ -14,7 +14,9 @@ from sadpath.core.clock import Clock
 from sadpath.core.errors import AuthorError
 from sadpath.engine.protocol import protocol_class
 from sadpath.faults.base import Hooks
+from sadpath.server.certificates import Authority
 from sadpath.server.runner import Backend, LiveServer, _config, hooks_of
+from sadpath.verify.simport import SERVER_NAME, SimPorts
 from sadpath.workspace import Fixtures, Workspace
 
 __all__ = ["Prepared", "SimServer"]
@@ -38,6 +40,7 @@ class Prepared:
         self.fixtures: Fixtures = workspace.fixtures
         self._backend: Backend = workspace.backend()
         self.hooks: Hooks | None = hooks_of(self._backend)
+        self.authority = Authority(SERVER_NAME)
         self.modules = (getattr(self._backend, "__module__", ""),)
         self._protocol: Any = None
         self._configs: dict[bool, uvicorn.Config] = {}
@@ -77,6 +80,7 @@ class SimServer(LiveServer):
             other_origin=True,
         )
         self._prepared = prepared
+        self.ports = SimPorts(_HOST, prepared.authority)
 
     @property
     def has_control(self) -> bool:

@@ -193,7 +193,7 @@ class _Acts:
         try:
             async with (
                 SimServer(self._prepared, seed=self._case.seed) as server,
-                stage(server, name, self._case.seed, kind=SimStage) as place,
+                stage(server, name, self._case.seed, self._case.scenario, kind=SimStage) as place,
             ):
                 self._server, self._playing = server, Playing(self._case, place)
                 return await play(self._case, place, playing=self._playing)

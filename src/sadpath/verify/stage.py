@@ -15,6 +15,7 @@ from hashlib import blake2b
 from sadpath.core.errors import AuthorError
 from sadpath.core.events import ConnectionEvent, ExchangeEvent
 from sadpath.drivers.messages import AuthGrant
+from sadpath.engine.connecting import needs_own_port
 from sadpath.engine.session import Session
 from sadpath.scenario.model import Given, Rule, Scenario
 from sadpath.scenario.roles import Roles
@@ -62,6 +63,11 @@ class Stage:
         origin = self.server.other_origin
         return None if origin is None else f"{origin}/s/{self.session.id}"
 
+    @property
+    def tls_ca(self) -> str | None:
+        """The certificate of the authority that the client is to trust, as PEM text; None without TLS."""
+        return self.server.ports.authority.pem if self.base_url.startswith("https:") else None
+
     def now(self) -> float:
         """Return the case's time, in seconds."""
         return self.session.clock.now()
@@ -101,6 +107,8 @@ class Stage:
     def advance(self, seconds: float) -> None:
         """Move the session's clock."""
         self.session.clock.advance(seconds)
+        if self.session.door is not None:
+            self.session.door.clock_moved()
         self.moves.append((self.now(), seconds))
 
     @property
@@ -135,7 +143,9 @@ class Stage:
             waited += _QUIET_STEP
 
     def _is_quiet(self) -> bool:
-        return not self.session.wires and all(event.t_ended is not None for event in self.session.journal.exchanges)
+        door = self.session.door
+        busy = bool(self.session.wires) or (door is not None and door.busy)
+        return not busy and all(event.t_ended is not None for event in self.session.journal.exchanges)
 
     def exchanges(self) -> tuple[ExchangeEvent, ...]:
         """Return the exchanges as they stand; later changes do not show."""
@@ -169,8 +179,12 @@ def session_name(scenario: str, client: str) -> str:
 
 
 @asynccontextmanager
-async def stage(server: LiveServer, name: str, seed: int, kind: type[Stage] = Stage) -> AsyncIterator[Stage]:
+async def stage(
+    server: LiveServer, name: str, seed: int, scenario: Scenario | None = None, kind: type[Stage] = Stage
+) -> AsyncIterator[Stage]:
     """Make a session for a case, and end it afterwards; ``kind`` is what to make of it.
+
+    It gets a port of its own where the scenario asks for TLS or for faults before HTTP.
 
     Raises:
         AuthorError: where the workspace has no roles, without which tokens cannot be given.
@@ -180,6 +194,8 @@ async def stage(server: LiveServer, name: str, seed: int, kind: type[Stage] = St
         raise AuthorError("the workspace has no contracts/api/roles.yaml, so clients cannot be judged against it")
     session = server.sessions.create(name, seed=seed)
     try:
+        if scenario is not None and (scenario.given.tls or needs_own_port(scenario.all_rules())):
+            server.open_port(session, tls=scenario.given.tls)
         yield kind(server, session, roles)
     finally:
         server.sessions.delete(session.id)

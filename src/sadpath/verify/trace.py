@@ -17,6 +17,7 @@ from sadpath.core.events import ConnectionEvent, ExchangeEvent
 from sadpath.drivers.messages import Outcome, Result
 from sadpath.scenario.model import Scenario
 from sadpath.scenario.roles import Roles
+from sadpath.scenario.vocabulary import FAULTS
 from sadpath.verify.attribution import MAX_ASSIGNMENTS, Assignment, Group, by_tag, by_time
 from sadpath.verify.contract import Policy
 from sadpath.verify.sight import Limits, Sight, look
@@ -182,6 +183,11 @@ class Trace:
             event.fault is not None for event in self.connections
         )
 
+    @cached_property
+    def before_http(self) -> tuple[ConnectionEvent, ...]:
+        """What the faults before HTTP did: to a connection, or to the port (0)."""
+        return tuple(event for event in self.connections if event.fault is not None and _is_before_http(event.fault))
+
     # Attribution
 
     @cached_property
@@ -286,6 +292,10 @@ class Trace:
     def steps(self, unit: Unit) -> list[Step]:
         """Return how a request went on from attempt to attempt."""
         return steps_of(unit.exchanges, self.reused, lambda item: self.sight(item, unit.call).told)
+
+
+def _is_before_http(fault: str) -> bool:
+    return fault in FAULTS and FAULTS.get(fault)[0].phase == "connection"
 
 
 def units_of(call: CallRecord, exchanges: Iterable[ExchangeEvent]) -> list[Unit]:

@@ -100,7 +100,7 @@ class LiveWorld:
         """Run one case in a session of its own."""
         name = session_name(case.scenario_name, case.client.name)
         try:
-            async with stage(self.server, name, case.seed) as place:
+            async with stage(self.server, name, case.seed, case.scenario) as place:
                 return await play(case, place)
         except AuthorError as error:
             return Played(case, "author_error", str(error))

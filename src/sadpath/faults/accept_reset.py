@@ -1,0 +1,29 @@
+"""The fault ``accept_reset``: the connection is made and ended with RST."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sadpath.faults.before_http import BeforeHttp, Opening
+from sadpath.scenario.vocabulary import FAULTS
+
+__all__ = ["AcceptReset"]
+
+
+class AcceptReset(BeforeHttp):
+    """Ends the connection with RST as soon as it is made, as a proxy does whose backend is gone."""
+
+    name: ClassVar[str] = "accept_reset"
+    summary: ClassVar[str] = "The connection is made, and reset at once."
+    seen_by: ClassVar[dict[str, str]] = {
+        "curl": "exit 56; 35 over TLS",
+        "httpx": "ReadError; ConnectError over TLS",
+        "browser": "net::ERR_CONNECTION_RESET",
+    }
+
+    async def on_accept(self, opening: Opening) -> None:
+        """Reset."""
+        await opening.end(self, "reset")
+
+
+FAULTS.register(AcceptReset)

@@ -1,0 +1,40 @@
+"""The fault ``accept_stall``: the connection is made, and then nothing happens on it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sadpath.core.units import Duration
+from sadpath.faults.before_http import BeforeHttp, Opening
+from sadpath.scenario.vocabulary import FAULTS
+
+__all__ = ["AcceptStall"]
+
+
+class AcceptStall(BeforeHttp):
+    """Takes the connection and says nothing: for a time, after which all goes on, or until the client leaves.
+
+    No request is read, so no exchange is seen; over TLS the handshake is not answered. What the client sends waits in
+    the kernel. After ``time`` it is read, also where the client has left meanwhile, as any server that comes late does.
+    """
+
+    name: ClassVar[str] = "accept_stall"
+    summary: ClassVar[str] = "The connection is made, but nothing is read or said on it: for a time, or for good."
+    scalar: ClassVar[str | None] = "time"
+    seen_by: ClassVar[dict[str, str]] = {
+        "curl": "exit 28 with --max-time, else it hangs",
+        "httpx": "ReadTimeout; ConnectTimeout over TLS",
+        "browser": "pending for minutes",
+    }
+
+    time: Duration | None = None
+
+    async def on_accept(self, opening: Opening) -> None:
+        """Keep silent, then go on."""
+        if self.time is None:
+            await opening.end(self, "stall")
+        else:
+            await opening.pause(self, self.time)
+
+
+FAULTS.register(AcceptStall)

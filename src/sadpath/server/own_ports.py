@@ -1,0 +1,74 @@
+"""The ports that sessions of a server own, and the certificate authority of those that speak TLS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import uvicorn
+
+from sadpath.core.clock import Clock
+from sadpath.engine.protocol import protocol_class
+from sadpath.engine.session import Session
+from sadpath.server.certificates import Authority
+from sadpath.server.gate import SocketGate
+from sadpath.server.own_port import Factory, OwnPort
+
+__all__ = ["OwnPorts", "reachable"]
+
+
+def reachable(host: str) -> str:
+    """Return the name or address by which a host is reached that a server listens at."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to, told apart
+
+
+class OwnPorts:
+    """The ports of one server; ``host`` is where they listen."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._authority: Authority | None = None
+        self._ports: dict[str, OwnPort] = {}
+
+    @property
+    def authority(self) -> Authority:
+        """The certificate authority of ports that speak TLS."""
+        if self._authority is None:
+            self._authority = Authority(reachable(self.host))
+        return self._authority
+
+    def url_of(self, session_id: str) -> str | None:
+        """Return the base URL of a session's own port, None where it has none."""
+        port = self._ports.get(session_id)
+        return None if port is None or port.closed else port.base_url
+
+    def open(self, session: Session, server: uvicorn.Server, clock: Clock, *, tls: bool) -> OwnPort:
+        """Open a port for a session, behind which an HTTP server's protocol speaks, by that server's clock.
+
+        Raises:
+            OSError: where no port can be had.
+        """
+        protocol = protocol_class(clock, session=session)
+
+        def factory(number: int) -> Any:
+            made = protocol(config=server.config, server_state=server.server_state, app_state=server.lifespan.state)
+            made.wire_number = number
+            return made
+
+        self._ports = {name: port for name, port in self._ports.items() if not port.closed}
+        port = self._ports[session.id] = self.make(session, factory, self.authority if tls else None)
+        port.open()
+        return port
+
+    def make(self, session: Session, factory: Factory, authority: Authority | None) -> OwnPort:
+        """Return a port that does not listen yet.
+
+        Raises:
+            OSError: where none can be had.
+        """
+        return OwnPort(session, SocketGate(self.host), factory, host=reachable(self.host), authority=authority)
+
+    async def gone(self) -> None:
+        """Wait until the ports of sessions that have ended have let go of everything."""
+        for port in self._ports.values():
+            await port.gone()
+        self._ports.clear()
