@@ -198,12 +198,22 @@ def test_a_cancelled_call_is_reported_as_cancelled() -> None:
     assert left == []
 
 
-def test_a_call_cancelled_beforehand_never_reaches_the_client() -> None:
-    """With ``cancel_after_ms`` 0 the client's code is not entered at all."""
+def test_a_call_cancelled_beforehand_ends_where_it_first_waits() -> None:
+    """With ``cancel_after_ms`` 0 the client is asked by a task that is cancelled already, as of its start."""
     outcomes, _, _, small = _driven([CallStep(call="a", op="x", cancel_after_ms=0)], {"x": _sleeps(1)})
 
     assert [o.outcome for o in outcomes] == ["cancelled"]
-    assert small.seen == ["open r", "close"]
+    assert outcomes[0].cancelled_ms == outcomes[0].started_ms
+    assert outcomes[0].ended_ms is not None
+    assert outcomes[0].ended_ms < 500
+    assert small.seen == ["open r", "a/0 x", "close"]
+
+
+def test_a_call_cancelled_beforehand_that_never_waits_is_cancelled_all_the_same() -> None:
+    """What a client says at once to somebody who has left already does not count."""
+    outcomes, _, _, _ = _driven([CallStep(call="a", op="x", cancel_after_ms=0)], {"x": _well})
+
+    assert [o.outcome for o in outcomes] == ["cancelled"]
 
 
 def test_a_call_that_survives_its_cancel_is_reported_as_it_ended() -> None:

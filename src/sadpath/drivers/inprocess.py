@@ -260,9 +260,13 @@ class _Segment:
         if step.start_after_ms:
             await self.clock.sleep(step.start_after_ms / 1000)
         started, cancelled_ms = self._ms(), None
-        task = life.start(lambda: _guarded(life.subject, step, i))
+        if step.cancel_after_ms == 0:
+            cancelled_ms = started
+            task = life.start(lambda: _cancelled_beforehand(lambda: _guarded(life.subject, step, i)))
+        else:
+            task = life.start(lambda: _guarded(life.subject, step, i))
         try:
-            if step.cancel_after_ms is not None:
+            if step.cancel_after_ms:
                 limit = min(step.cancel_after_ms / 1000, self._remaining())
                 if limit > 0:
                     await asyncio.wait({task}, timeout=limit)
@@ -314,6 +318,17 @@ async def _guarded(subject: Subject, step: CallStep, i: int) -> Outcome:
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit and the like would end the campaign: they have escaped too
         return _escape(step, i, error)
+
+
+async def _cancelled_beforehand(work: Callable[[], Awaitable[T]]) -> T:
+    """Make a call in a task that is cancelled already: the client hears of it where it first waits for something.
+
+    A task that is cancelled before its first step would never enter the client, so that nothing could be said of it.
+    """
+    task = asyncio.current_task()
+    if task is not None:
+        task.cancel()
+    return await work()
 
 
 def _outcome(task: asyncio.Task[Outcome], step: CallStep, i: int, *, cancelled: bool) -> Outcome:
