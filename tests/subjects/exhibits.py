@@ -127,6 +127,7 @@ EXHIBITS: dict[str, list[Story]] = {
     "retries-every-error": [met({"status": 404})],
     "retries-inside-and-outside": [met({"status": 503})],
     "retries-without-a-key": [LOST_ORDER],
+    "sends-for-the-cancelled": [story(GET | {"cancel_after": "0s"}), met("stall", GET | {"cancel_after": "50ms"})],
     "status-lost-with-the-body": [met({"status": {"code": 404, "body": "<html>gone</html>"}})],
     "trusts-the-body-s-status": [met({"status": {"code": 404, "body": {"json": {"status": 422}}}})],
     "waits-out-of-step": [met({"status": 503})],

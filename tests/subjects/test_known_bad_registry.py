@@ -27,7 +27,6 @@ WITHOUT = {
     "RETRY-04": "the reference client itself breaks it, by its declared policy",
     "AUTH-17": "no driver can crash a client between two writes",
     "CACHE-16": "for clients with a cache of HTTP answers, which this one does not have",
-    "CANCEL-04": "a task that is cancelled before it runs sends nothing, whatever the client is",
 }
 """Clauses that no variant of the reference client can be made to break in a case, and why."""
 

@@ -17,7 +17,7 @@ def _race(trace: Trace) -> float:
     return trace.limits(None).race
 
 
-def _asked_at(call: CallRecord) -> float | None:
+def cancelled_at(call: CallRecord) -> float | None:
     """Return when the client was asked to cancel a call that had not ended, None where it was not asked.
 
     By the driver's account where it gives one: it counts a call's start and its cancel by one clock.
@@ -34,7 +34,7 @@ def _asked_at(call: CallRecord) -> float | None:
 
 def _cancelled(trace: Trace) -> Iterator[tuple[CallRecord, float]]:
     for call in trace.case_calls():
-        at = _asked_at(call)
+        at = cancelled_at(call)
         if at is not None:
             yield call, at
 
