@@ -8,6 +8,7 @@ storage and logging are handed in (``ports``), and each layer can be replaced (`
 from __future__ import annotations
 
 from .background import BackgroundError
+from .cancel import CallCancelled, CancelToken
 from .client import ShopClient
 from .config import AppConfig, ConfigError, Environment
 from .domain import CursorPage, HttpAnswer, Order, OrderLine, PaginatedResult, Settings, SignedIn, User
@@ -57,6 +58,7 @@ from .ports import (
 )
 from .result import Err, Result, Success
 from .tokens_file import FileTokens
+from .tokens_keyring import KeyringTokens, MissingKeyringError
 
 __all__ = [
     "ApiMeta",
@@ -65,6 +67,8 @@ __all__ = [
     "BackgroundError",
     "Bug",
     "CacheFailure",
+    "CallCancelled",
+    "CancelToken",
     "Chance",
     "Clock",
     "ConfigError",
@@ -80,6 +84,7 @@ __all__ = [
     "FileTokens",
     "Forbidden",
     "HttpAnswer",
+    "KeyringTokens",
     "LeveledLogger",
     "LibraryName",
     "LocalDataSource",
@@ -87,6 +92,7 @@ __all__ = [
     "Logger",
     "MemoryLocal",
     "MemoryTokens",
+    "MissingKeyringError",
     "MissingLibraryError",
     "MovableClock",
     "NotFound",

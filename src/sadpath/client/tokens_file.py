@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
-from .json_text import ShapeError
-from .ports import SavedSession, Tokens
+from .ports import SavedSession
+from .session_text import dump_session, read_session
 
 __all__ = ["FileTokens"]
 
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class FileTokens:
-    """Keeps the session in a file that is replaced as a whole. Methods may raise ``OSError``, ``load`` ``ShapeError``.
+    """Keeps the session in a file that is replaced as a whole. Methods may raise ``OSError``, ``load`` ``ValueError``.
 
-    On a device with a key store, use that instead: this file is as safe as its owner's account.
+    On a device with a key store, use that instead (``KeyringTokens``): this file is as safe as its owner's account.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -44,34 +44,17 @@ class FileTokens:
 
     def _load(self) -> SavedSession | None:
         try:
-            data: Any = json.loads(self._path.read_bytes())
+            return read_session(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        if not isinstance(data, dict) or not isinstance(data.get("user"), str):
-            raise ShapeError("the file holds no session")
-        members = cast("dict[str, Any]", data)
-        tokens = Tokens(
-            _text(members, "access"),
-            _text(members, "refresh"),
-            _number(members, "expires_at"),
-            _number(members, "lifetime"),
-        )
-        return SavedSession(members["user"], tokens)
 
     def _save(self, session: SavedSession) -> None:
-        tokens = session.tokens
-        data = {
-            "user": session.user,
-            "access": tokens.access,
-            "refresh": tokens.refresh,
-            "expires_at": tokens.expires_at,
-            "lifetime": tokens.lifetime,
-        }
-        draft = self._path.with_name(f"{self._path.name}.new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # A file of its own for each save, its owner's alone from the start: two processes never write to the same one.
+        descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
+        draft = Path(name)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(data, file)
+                file.write(dump_session(session))
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._path)
@@ -79,17 +62,3 @@ class FileTokens:
             with contextlib.suppress(OSError):
                 draft.unlink()
             raise
-
-
-def _text(data: dict[str, Any], name: str) -> str | None:
-    value = data.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ShapeError(f"{name}: expected text")
-    return value
-
-
-def _number(data: dict[str, Any], name: str) -> float | None:
-    value = data.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise ShapeError(f"{name}: expected a number")
-    return value
