@@ -18,9 +18,9 @@ from tests.clauses.stories import RecordingPolicy, Story, reference_policy
 IDS = [
     "AUTH-01", "AUTH-03", "AUTH-04", "AUTH-07", "AUTH-15", "CACHE-01", "CACHE-02", "CACHE-06", "CACHE-07", "CACHE-10",
     "CANCEL-01", "CANCEL-02", "CANCEL-03", "CANCEL-04", "END-01", "ERROR-01", "ERROR-02", "ERROR-03", "ERROR-05",
-    "HEAL-01", "HONEST-01", "HONEST-02", "IDEM-01", "IDEM-02", "IDEM-03", "POOL-01", "POOL-04", "RETRY-01", "RETRY-02",
-    "RETRY-03", "RETRY-05", "RETRY-07", "RETRY-08", "RETRY-09", "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-14",
-    "RETRY-17", "TIME-02", "TIME-03", "TIME-05", "TIME-06", "TIME-07",
+    "HEAL-01", "HONEST-01", "HONEST-02", "IDEM-01", "IDEM-02", "IDEM-03", "PAGE-01", "PAGE-02", "PAGE-03", "PAGE-04",
+    "PAGE-05", "POOL-01", "POOL-04", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-05", "RETRY-07", "RETRY-08", "RETRY-09",
+    "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-14", "RETRY-17", "TIME-02", "TIME-03", "TIME-05", "TIME-06", "TIME-07",
 ]  # fmt: skip
 """Ids never change and are never used again: a line is added here, never taken away."""
 
