@@ -19,6 +19,10 @@ from sadpath.faults.before_http import BeforeHttp
 __all__ = ["Accepted", "ConnectionOver"]
 
 _DRAIN_SECONDS = 1.0
+_GRACE_SECONDS = 0.02
+"""Seconds before an RST, within which the client learns that it is connected: an RST that overtakes that news is taken
+for a refusal."""
+
 _BACKLOG = 64 * 1024
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -77,6 +81,7 @@ class Accepted:
             elif how == "close":
                 await self._fin(fault)
             else:
+                await self._session.clock.sleep(_GRACE_SECONDS)
                 self.tell("rst", "server", fault)
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         finally:

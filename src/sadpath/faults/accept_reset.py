@@ -11,10 +11,13 @@ __all__ = ["AcceptReset"]
 
 
 class AcceptReset(BeforeHttp):
-    """Ends the connection with RST as soon as it is made, as a proxy does whose backend is gone."""
+    """Ends the connection with RST once it is made, as a proxy does whose backend is gone.
+
+    Twenty milliseconds go by before: an RST that comes sooner would look like ``refuse`` to many a client.
+    """
 
     name: ClassVar[str] = "accept_reset"
-    summary: ClassVar[str] = "The connection is made, and reset at once."
+    summary: ClassVar[str] = "The connection is made, and reset before a byte is read."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 56; 35 over TLS",
         "httpx": "ReadError; ConnectError over TLS",

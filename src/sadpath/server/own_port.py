@@ -7,6 +7,7 @@ HTTP is handed to uvicorn's protocol, as at the server's own port.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -184,5 +185,5 @@ class OwnPort:
         try:
             await loop.connect_accepted_socket(lambda: self._factory(accepted.number), accepted.sock, ssl=context)
         except OSError as error:
-            accepted.tell("rst" if isinstance(error, ConnectionResetError) else "fin", "client")
+            accepted.tell("rst" if error.errno == errno.ECONNRESET else "fin", "client")  # asyncio's own has no errno
             accepted.sock.close()
