@@ -11,6 +11,9 @@ from sadpath.verify.trace import Trace
 from sadpath.verify.walks import WALK_READS, Page, Walk, walks
 from sadpath.verify.wording import count, ended_as, exchanges
 
+_SHOWN = 3
+"""How many of a client's needless requests a finding shows: in a circle there may be thousands."""
+
 
 def _named(page: Page) -> str:
     return f"exchange {page.exchange.exchange}"
@@ -33,7 +36,9 @@ def _everything_once(trace: Trace) -> Iterator[Finding]:
         for page in walk.pages:
             fetched[page.exchange.path, page.exchange.query].append(page.exchange)
         for twice in (items for items in fetched.values() if len(items) > 1):
-            yield found(f"{walk.call.title} fetched one page in {exchanges(twice)}", twice, walk.call)
+            shown = twice[: _SHOWN + 1]
+            more = f" and {len(twice) - len(shown)} more" if len(twice) > len(shown) else ""
+            yield found(f"{walk.call.title} fetched one page in {exchanges(shown)}{more}", shown, walk.call)
 
 
 def _every_item(walk: Walk) -> Iterator[Finding]:
@@ -94,9 +99,9 @@ def _by_the_cursor(trace: Trace) -> Iterator[Finding]:
             later = walk.after(page)
             if page.following is None and later:
                 yield found(
-                    f"{walk.call.title} went on to {exchanges(later)} after {_named(page)}, which names no cursor: it "
-                    "was the last page",
-                    (page.exchange, *later),
+                    f"{walk.call.title} sent {count(len(later), 'more request')} after {_named(page)}, which names no "
+                    "cursor: it was the last page",
+                    (page.exchange, *later[:_SHOWN]),
                     walk.call,
                 )
             elif page.following is not None and not later and page not in walk.circles():
@@ -139,7 +144,9 @@ def _stops_in_a_circle(trace: Trace) -> Iterator[Finding]:
         call, outcome, later = walk.call, walk.call.outcome, walk.after(page)
         what = f"the cursor in {_named(page)}, which had led to a page already"
         if later:
-            yield found(f"{call.title} followed {what}, and sent {exchanges(later)}", (page.exchange, *later), call)
+            sent = count(len(later), "more request")
+            shown = (page.exchange, *later[:_SHOWN])
+            yield found(f"{call.title} followed {what}, and sent {sent}", shown, call)
         elif outcome is None or outcome.outcome == "ok":
             yield found(f"{call.title} {ended_as(outcome)} on {what}", walk.exchanges, call)
         elif outcome.error is not None and "error_kinds" in trace.capabilities and outcome.error.kind != "protocol":

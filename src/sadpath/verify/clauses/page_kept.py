@@ -119,8 +119,8 @@ def _shown_once(trace: Trace) -> Iterator[Finding]:
 PAGE_05 = Clause(
     id="PAGE-05",
     level="policy",
-    title='one request for concurrent "load next"; a restart discards pages in flight; shifted offsets are '
-    "deduplicated",
+    title='makes one request for concurrent "load next", discards pages in flight at a restart, and deduplicates '
+    "shifted offsets",
     trigger=_something_shifted,
     check=_shown_once,
     source="EdsonBueno/infinite_scroll_pagination#290",
