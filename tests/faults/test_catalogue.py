@@ -39,6 +39,11 @@ WRITTEN: list[Any] = [
     {"wrong_shape": {"drop": ["a", "b.*.c"], "retype": ["*.d"], "add": {"e": {"f": None}}}},
     {"dribble": {"chunks": 2, "over": "1s"}}, {"throttle": 1024}, {"bandwidth": 7}, "omit_refresh_token",
     "close_after", {"idle_close": "2s"}, {"slow_close": "2s"}, "no_store", "not_modified_without_entry", "empty",
+    "etag_mismatch", "stale_while_error", "revoke_tokens", {"revoke_tokens": "access"}, "reject_login",
+    {"rate_limit": {"limit": 0, "window": "1s"}}, "outage", {"outage": {"from": "1s", "for": "2m"}},
+    "wrong_content_type", {"wrong_content_type": ""}, "bad_utf8", "deep_json", {"deep_json": 5}, "error_in_200",
+    {"error_in_200": {"json": []}}, {"error_in_200": "no"}, "duplicate_delivery", {"slice": 5},
+    {"slicer": {"size": 5, "gap": "0s"}}, "half_close", {"half_close": {"at": "body", "after": 4, "time": "1s"}},
 ]  # fmt: skip
 """Faults as a file writes them."""
 
@@ -75,6 +80,16 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"dribble": {"chunks": 3}}, "dribble.over", "missing"),
     ({"throttle": 0}, "throttle", "at least one byte per second"),
     ({"idle_close": "0s"}, "idle_close", "longer than zero"),
+    ({"revoke_tokens": "both"}, "revoke_tokens", "must be one of"),
+    ({"rate_limit": {"limit": -1, "window": "1s"}}, "rate_limit.limit", "must be at least 0"),
+    ({"rate_limit": {"limit": 1}}, "rate_limit.window", "missing"),
+    ({"outage": "2s"}, "outage", "takes a mapping"),
+    ({"outage": {"for": "0s"}}, "outage.for", "longer than zero"),
+    ({"outage": {"until": "2s"}}, "outage.until", "unknown key"),
+    ({"wrong_content_type": "a\nb"}, "wrong_content_type", "that a header can carry"),
+    ({"deep_json": 0}, "deep_json", "must be at least 1"),
+    ({"slice": 0}, "slice", "at least one byte"),
+    ({"half_close": {"at": "head", "after": 3}}, "half_close.after", "goes with `at: body`"),
     ({"no_store": True}, "no_store", "takes a mapping"),
 ]
 

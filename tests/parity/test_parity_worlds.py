@@ -26,6 +26,19 @@ READ = {"users.get": {"id": 1}}
 CREATE = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
 
 FORMS: dict[str, list[Any]] = {
+    "bad_utf8": ["bad_utf8"],
+    "deep_json": [{"deep_json": 50}, "deep_json"],
+    "duplicate_delivery": ["duplicate_delivery"],
+    "error_in_200": ["error_in_200", {"error_in_200": ""}],
+    "etag_mismatch": ["etag_mismatch"],
+    "half_close": ["half_close", {"half_close": "request"}, {"half_close": "head"}, {"half_close": {"after": 20}}],
+    "outage": ["outage", {"outage": {"from": "1h"}}],
+    "rate_limit": [{"rate_limit": {"limit": 0, "window": "1s"}}, {"rate_limit": {"limit": 1, "window": "1s"}}],
+    "reject_login": ["reject_login"],
+    "revoke_tokens": ["revoke_tokens", {"revoke_tokens": "access"}],
+    "slice": [{"slice": 20}, {"slice": {"size": 7, "gap": 0}}],
+    "stale_while_error": ["stale_while_error"],
+    "wrong_content_type": ["wrong_content_type", {"wrong_content_type": ""}],
     "close_after": ["close_after"],
     "dribble": [{"dribble": {"chunks": 4, "over": "60ms"}}, {"dribble": {"chunks": 2, "over": "1s"}}],
     "empty": ["empty"],
@@ -62,6 +75,12 @@ NEVER: list[tuple[Any, str]] = [
     ({"truncate": {"after": 100_000}}, "users.get"),
     ({"truncate": {"after": 100_000}}, "orders.create"),
     ("not_modified_without_entry", "orders.create"),
+    ("etag_mismatch", "orders.create"),
+    ("stale_while_error", "orders.create"),
+    ({"outage": {"from": "1h"}}, "users.get"),
+    ({"outage": {"from": "1h"}}, "orders.create"),
+    ({"rate_limit": {"limit": 1, "window": "1s"}}, "users.get"),
+    ({"rate_limit": {"limit": 1, "window": "1s"}}, "orders.create"),
 ]
 """Forms that never act on an operation: what they are about is not there."""
 

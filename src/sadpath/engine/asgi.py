@@ -303,14 +303,19 @@ class _Handling:
         scope = {**self.scope, "headers": exchange.headers}
         return Asked(self.engine.backend, scope, self.body, self.seam, path=self.path, prefix=self.prefix, left=left)
 
-    async def _redeliver(self, exchange: EngineExchange) -> None:
+    async def _redeliver(self, exchange: EngineExchange) -> bool:
         """Let the backend run once more, for an answer that nobody gets; the journal keeps the first effect."""
+        if self.asked is None:
+            return False
+        first = self.seam
+        await self._let_backend_finish()
+        self.asked = self._ask(exchange)
         try:
-            await self._let_backend_finish()
-            self.asked = self._ask(exchange)
             await self.asked.answer()
         except (BackendFailed, SadpathError) as failure:
             _log.error("%s", failure, exc_info=failure.__cause__)
+        self.seam = first
+        return True
 
     async def _run_backend(self, exchange: EngineExchange) -> Answer:
         self.asked = self._ask(exchange)

@@ -80,7 +80,7 @@ class EngineExchange:
         prefix: str,
         headers: Headers,
         cycle: Any,
-        redeliver: Callable[[EngineExchange], Awaitable[None]],
+        redeliver: Callable[[EngineExchange], Awaitable[bool]],
         redactor: Redactor,
     ) -> None:
         self.event = event
@@ -197,9 +197,9 @@ class EngineExchange:
         """Tell whether the backend lets faults act on its own truth."""
         return self.hooks is not None
 
-    async def redeliver(self) -> None:
-        """Let the backend run once more; its answer is dropped."""
-        await self._redeliver(self)
+    async def redeliver(self) -> bool:
+        """Let the backend run once more, and drop its answer; False where it has not run at all."""
+        return await self._redeliver(self)
 
     async def sleep(self, seconds: float) -> None:
         """Hold the exchange for that long; ends it where the client leaves or the session ends meanwhile."""

@@ -182,8 +182,8 @@ class Exchange(Protocol):
         """Close the connection once it has been idle for so long after this answer; the fault fires then."""
         ...
 
-    async def redeliver(self) -> None:
-        """Let the backend run once more; its answer is dropped."""
+    async def redeliver(self) -> bool:
+        """Let the backend run once more, and drop its answer; False where it has not run at all."""
         ...
 
     def presents(self, kind: Literal["access", "refresh"]) -> bool:

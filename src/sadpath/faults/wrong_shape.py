@@ -27,7 +27,7 @@ class WrongShape(Fault):
     A member is named from the answer's top: ``id``, or ``data.*.id`` for that of each element of the list ``data``; an
     answer that is itself a list begins with ``*``. ``retype`` makes text of a number and a number of anything that is
     neither list nor object; those two become each other. A bare ``wrong_shape`` drops the first member, of each
-    element where the answer is a list. Where nothing of this is there, or the answer is no JSON, the fault does not fire.
+    element where the answer is a list. Where nothing of this is there, or the answer is no JSON, it does not fire.
     """
 
     name: ClassVar[str] = "wrong_shape"

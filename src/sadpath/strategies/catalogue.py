@@ -23,7 +23,16 @@ def _dribbles(seconds: Sequence[str]) -> list[Any]:
 WRITTEN_AS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "dribble": _dribbles,
     "idle_close": lambda seconds: [{"idle_close": after} for after in seconds],
+    "deep_json": lambda _: [{"deep_json": 100}, "deep_json", {"deep_json": 100_000}],
+    "error_in_200": lambda _: ["error_in_200", {"error_in_200": ""}, {"error_in_200": {"json": []}}],
+    "outage": lambda seconds: [*({"outage": {"for": time}} for time in seconds), "outage"],
     "redirect": _redirects,
+    "revoke_tokens": lambda _: [{"revoke_tokens": "access"}, {"revoke_tokens": "refresh"}, "revoke_tokens"],
+    "wrong_content_type": lambda _: ["wrong_content_type", {"wrong_content_type": ""}],
+    "rate_limit": lambda seconds: [
+        {"rate_limit": {"limit": limit, "window": window}} for limit in (2, 1) for window in seconds
+    ],
+    "slice": lambda _: [{"slice": size} for size in (20, 7, 1)],
     "throttle": lambda _: [{"throttle": rate} for rate in (4096, 256, 16)],
     "wrong_shape": lambda _: ["wrong_shape", {"wrong_shape": {"retype": ["id"]}}, {"wrong_shape": {"add": {"new": 1}}}],
 }

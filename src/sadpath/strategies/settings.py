@@ -41,7 +41,7 @@ _Variant = tuple[Phase, Written]
 _SEVERITY = ("status", "unauthorized", "expire_token", "invalid_grant", "delay", "truncate", "html", "malformed_json")
 """Faults in the order of how much they take away; what is not named here stands behind, and before ``_WORST``."""
 
-_WORST = ("close", "reset", "stall")
+_WORST = ("close", "half_close", "reset", "stall")
 _FAMILIES = ("auth", "load", "caching", "lying bodies", "in the response", "after it", "request side")
 
 _WEIGHTS = {"status": 4, "reset": 2, "stall": 2, "unauthorized": 2, "expire_token": 2}
@@ -159,7 +159,7 @@ class FaultDrawing:
             case "malformed_json":
                 ways = [{"malformed_json": how} for how in ("trailing", "unquoted", "comma")]
                 return _at("response", ["malformed_json", *ways])
-            case "close" | "reset":
+            case "close" | "reset" | "half_close":
                 return self._ends(name)
             case "stall":
                 return self._stalls()
