@@ -169,7 +169,7 @@ def test_an_error_comes_out_as_it_is() -> None:
 
 
 @settings(max_examples=25)
-@given(ends=st.lists(st.sampled_from(["answer", "error", "cancelled"]), max_size=6))
+@given(ends=st.lists(st.sampled_from(["answer", "error", "cancelled", "at once"]), max_size=6))
 def test_a_token_keeps_hold_of_nothing(ends: list[str]) -> None:
     """However calls under a token end, it holds neither them nor what they returned, however long it lives."""
 
@@ -192,6 +192,8 @@ def test_a_token_keeps_hold_of_nothing(ends: list[str]) -> None:
         for end in ends:
             call = asyncio.create_task(token.run(work(end)))
             await asyncio.sleep(0)
+            if end == "at once":
+                call.cancel()
             await asyncio.sleep(0)
             if end == "cancelled":
                 call.cancel()
@@ -219,6 +221,22 @@ def test_any_thread_may_cancel() -> None:
             with pytest.raises(CallCancelled, match="from outside"):
                 await call
             other.join()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("which", ["inner", "outer"])
+def test_tokens_may_be_nested(which: str) -> None:
+    """A call under two tokens ends with whichever is cancelled, and with its reason."""
+
+    async def run() -> None:
+        async with serving(Server().on("*", stall)) as server, shop(server, policy=PATIENT) as client:
+            tokens = {"inner": CancelToken(), "outer": CancelToken()}
+            call = asyncio.create_task(tokens["outer"].run(tokens["inner"].run(client.users.get(1))))
+            await server.came("GET /users/1")
+            tokens[which].cancel(which)
+            assert await reason_of(call) == which
+            assert [token.running for token in tokens.values()] == [0, 0]
 
     asyncio.run(run())
 

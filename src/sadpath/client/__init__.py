@@ -8,6 +8,7 @@ storage and logging are handed in (``ports``), and each layer can be replaced (`
 from __future__ import annotations
 
 from .background import BackgroundError
+from .blocking import BlockingPager, BlockingShopClient
 from .cancel import CallCancelled, CancelToken
 from .client import ShopClient
 from .config import AppConfig, ConfigError, Environment
@@ -33,6 +34,7 @@ from .failures import (
     UnexpectedStatus,
     Validation,
 )
+from .http import InvalidUrlError
 from .library import LibraryName, MissingLibraryError
 from .local import MemoryLocal, MemoryTokens
 from .local_sqlite import SqliteLocal
@@ -65,6 +67,8 @@ __all__ = [
     "ApiResponse",
     "AppConfig",
     "BackgroundError",
+    "BlockingPager",
+    "BlockingShopClient",
     "Bug",
     "CacheFailure",
     "CallCancelled",
@@ -84,6 +88,7 @@ __all__ = [
     "FileTokens",
     "Forbidden",
     "HttpAnswer",
+    "InvalidUrlError",
     "KeyringTokens",
     "LeveledLogger",
     "LibraryName",

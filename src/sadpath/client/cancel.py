@@ -96,21 +96,32 @@ class CancelToken:
         finally:
             with self._lock:
                 del self._running[task]
+            work.close()  # where it was never begun, Python would complain
         self._check()
+        if isinstance(outcome, CallCancelled):
+            raise outcome
         return outcome
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | CallCancelled]:
         with self._lock:
             if self._reason is not None:
                 work.close()
                 raise CallCancelled(self._reason)
-            task = asyncio.ensure_future(work)
+            task = asyncio.ensure_future(_kept(work))
             self._running[task] = task.get_loop()
         return task
 
     def _check(self) -> None:
         if self._reason is not None:
             raise CallCancelled(self._reason) from None
+
+
+async def _kept(work: Coroutine[Any, Any, T]) -> T | CallCancelled:
+    """Return what the work returns, or what a token inside it raised: a task would make a plain cancellation of that."""
+    try:
+        return await work
+    except CallCancelled as cancelled:
+        return cancelled
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
