@@ -123,6 +123,23 @@ def test_an_answer_that_has_just_come_is_not_handed_out_any_more() -> None:
     asyncio.run(run())
 
 
+def test_a_call_that_has_not_begun_is_cancelled_too() -> None:
+    """A token that is cancelled in the moment between asking and beginning ends the call before it does anything."""
+
+    async def run() -> None:
+        server = Server().on("*", reply(200, USER))
+        async with serving(server), shop(server) as client:
+            token = CancelToken()
+            call = asyncio.create_task(token.run(client.users.get(1)))
+            await asyncio.sleep(0)
+            assert token.running == 1
+            token.cancel("at once")
+            assert await reason_of(call) == "at once"
+            assert server.seen == []
+
+    asyncio.run(run())
+
+
 def test_the_callers_own_cancellation_goes_through() -> None:
     """Cancelling the task that waits under a token ends the call as if there were no token, and the token is as it was."""
 

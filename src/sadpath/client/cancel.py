@@ -117,7 +117,7 @@ class CancelToken:
 
 
 async def _kept(work: Coroutine[Any, Any, T]) -> T | CallCancelled:
-    """Return what the work returns, or what a token inside it raised: a task would make a plain cancellation of that."""
+    """Return what the work returns, or what a token inside it raised: a task would forget which cancellation it was."""
     try:
         return await work
     except CallCancelled as cancelled:
