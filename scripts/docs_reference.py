@@ -1,0 +1,243 @@
+"""The pages in docs/reference/: clauses, faults, known-bad clients, and which scenario covers what."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from docs_facts import GENERATED, Rendered, data, links, paragraph, run, table
+
+from sadpath.cli import _catalogue
+from sadpath.subjects.known_bad import KnownBad, all_known_bad
+from sadpath.verify.clauses import Clause, all_clauses
+
+__all__ = ["render"]
+
+MOST_SCENARIOS = 8
+SCENARIO = "[{0}](../../scenarios/{0}.yaml)"
+KNOWN_BAD = "[{0}](known-bad.md#{0})"
+LEVELS = {
+    "must": "a standard binds this client",
+    "should": "a standard, or plain sense, advises it",
+    "policy": "it counts where the client's contract promises it",
+}
+FAMILIES = {
+    "AUTH": "Tokens: when they are renewed, how often, and what a failed renewal means.",
+    "CACHE": "What may be kept, when it stands in for an answer, and what is said of it then.",
+    "CANCEL": "What is cancelled ends, at once, as cancelled, and does nothing more.",
+    "CONN": "Hints about connectivity are hints.",
+    "END": "Every call ends.",
+    "ERROR": "What a caller gets to know of a failure.",
+    "HEAL": "Once the faults stop, the client works again.",
+    "HONEST": "What a client says of its calls is what happened.",
+    "IDEM": "One key for one logical request, one effect for one key.",
+    "PAGE": "Walking through a collection page by page.",
+    "POOL": "Connections come back, and carry one answer at a time.",
+    "REDIR": "Where redirects lead, and what a request becomes there.",
+    "RETRY": "How often, what, and after which wait a request is sent again.",
+    "TIME": "Limits on time, each for what it is about.",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What all pages are made from: the registries, a run of the reference client, and what people have said."""
+
+    clauses: Sequence[Clause]
+    faults: Sequence[Any]
+    known_bad: Sequence[KnownBad]
+    cases: Sequence[Mapping[str, Any]]
+    excused: Mapping[str, Mapping[str, str]]
+
+    def _scenarios(self, what: str, name: str) -> list[str]:
+        """Return the scenarios in whose ``what`` a name stands; those first that are about the fewest things."""
+        found = [case for case in self.cases if name in case[what]]
+        return [case["scenario"] for case in sorted(found, key=lambda case: (len(case[what]), case["scenario"]))]
+
+    @cached_property
+    def exercising(self) -> dict[str, list[str]]:
+        """The scenarios in which the reference client put each clause to the test."""
+        return {item.id: self._scenarios("exercised", item.id) for item in self.clauses}
+
+    @cached_property
+    def firing(self) -> dict[str, list[str]]:
+        """The scenarios in which each fault took effect."""
+        return {item.name: self._scenarios("fired", item.name) for item in self.faults}
+
+    @cached_property
+    def failing(self) -> dict[str, list[str]]:
+        """The known-bad clients that must fail each clause."""
+        return {item.id: [bad.name for bad in self.known_bad if item.id in bad.clauses] for item in self.clauses}
+
+
+def render(folder: Path) -> Rendered:
+    """Return the pages, and every row that is empty without a reason, or excused though it is not."""
+    importlib.import_module("sadpath.faults")
+    excused = {kind: rows or {} for kind, rows in data(folder, "coverage").items()}
+    cases = sorted(run("reference")["cases"], key=lambda case: case["scenario"])
+    facts = Facts(all_clauses(), _catalogue.faults(), all_known_bad(), cases, excused)
+    rendered = Rendered(mistakes=list(_mistakes(facts)))
+    rendered.add("reference/clauses.md", [*_clauses(facts), *_without_clause(folder)])
+    rendered.add("reference/faults.md", _faults(facts))
+    rendered.add("reference/known-bad.md", _known_bad(facts))
+    rendered.add("reference/coverage.md", _coverage(facts))
+    return rendered
+
+
+def _mistakes(facts: Facts) -> Iterator[str]:
+    rows = {
+        "clauses": ("is put to the test by no scenario", facts.exercising),
+        "faults": ("takes effect in no scenario", facts.firing),
+        "without_known_bad": ("is failed by no known-bad client", facts.failing),
+    }
+    for kind, (lack, found) in rows.items():
+        where = f"docs/data/coverage.yaml, {kind}"
+        known = facts.excused.get(kind, {})
+        for name in found:
+            if not found[name] and not known.get(name):
+                yield f"{name} {lack}; if that must be so, {where} gives the reason"
+        for name in known:
+            if name not in found:
+                yield f"{where}: there is no {name}"
+            elif found[name]:
+                yield f"{where}: {name} is covered now; take it out"
+    for family in sorted({item.family for item in facts.clauses} - set(FAMILIES)):
+        yield f"scripts/docs_reference.py does not say what the family {family} is about"
+
+
+# clauses.md
+
+
+def _clauses(facts: Facts) -> list[str]:
+    lines = ["# Clauses", "", GENERATED, ""]
+    lines += paragraph(
+        """A clause is a rule about a client, judged from the server's journal and the client's own account. Its id
+        never changes and is never used again. A clause that a case did not put to the test is *not exercised*, never
+        passed; one about a value that the contract does not promise is *unsupported*."""
+    )
+    lines += table(["level", "which means"], LEVELS.items())
+    lines += paragraph(
+        """*Every schedule*: the rule is an invariant, so drawn cases are judged by it too. *Time*: what it finds on
+        real sockets is run again, alone, before it counts. Which scenarios put which clause to the test is what the
+        reference client met in the simulated world; [coverage](coverage.md) has all of them."""
+    )
+    for family, group in groupby(facts.clauses, key=lambda item: item.family):
+        lines += [f"## {family}", "", FAMILIES.get(family, ""), ""]
+        for item in group:
+            lines += _clause(facts, item)
+    return lines
+
+
+def _clause(facts: Facts, item: Clause) -> list[str]:
+    kinds = [word for word, true in (("every schedule", item.invariant), ("time", item.timed)) if true]
+    rows = {
+        "level": item.level + (f"; must, for a client with `{item.must_for}`" if item.must_for else ""),
+        "source": item.source or "the contract",
+        "reads": ", ".join(f"`{part}`" for part in item.reads),
+        "takes into account": ", ".join(f"`{part}`" for part in dict.fromkeys(item.may_read)),
+        "needs": ", ".join(f"`{part}`" for part in item.needs),
+        "about": ", ".join(kinds),
+        "put to the test by": links(facts.exercising[item.id], SCENARIO, MOST_SCENARIOS),
+        "failed by": links(facts.failing[item.id], KNOWN_BAD),
+    }
+    why = paragraph(item.why) if item.why else []
+    shown = [(name, text) for name, text in rows.items() if text]
+    return [f"### {item.id}", "", *paragraph(f"The client {item.title}."), *why, *table(["", ""], shown)]
+
+
+def _without_clause(folder: Path) -> list[str]:
+    """Return the behaviours that were considered and have no clause, with the reason."""
+    behaviours = data(folder, "catalogue")["without_clause"]
+    rows = [(str(item["number"]), item["behaviour"], item["reason"]) for item in behaviours]
+    lines = ["## Behaviours without a clause", ""]
+    lines += ["A hundred behaviours of clients were looked at before the clauses were written. These have none:", ""]
+    return [*lines, *table(["number", "behaviour", "why it has no clause"], rows)][:-1]
+
+
+# faults.md
+
+
+def _faults(facts: Facts) -> list[str]:
+    lines = ["# Faults", "", GENERATED, ""]
+    lines += paragraph(
+        """A fault is one thing that goes wrong at one *phase* of an exchange. At `request` the backend has not run;
+        from `response` on its effect is committed. A step of a scenario is one fault, or a list of faults that act
+        together; a fault is written as `name` or `name: settings`. Faults before HTTP belong to rules
+        `on: connection`."""
+    )
+    rows = []
+    for item in facts.faults:
+        about = item.facts
+        worlds = ", ".join(about["worlds"])
+        rows.append((f"[`{item.name}`](#{item.name})", about["family"], about["phase"], worlds, about["summary"]))
+    lines += table(["fault", "family", "phase", "worlds", "in short"], rows)
+    for item in facts.faults:
+        lines += _fault(facts, item)
+    return lines[:-1]
+
+
+def _fault(facts: Facts, item: Any) -> list[str]:
+    # The text goes: name and summary, a table of facts, what the docstring says, the settings, by whom it is seen how.
+    prose, _, rest = item.text.partition("\n\nsettings\n")
+    prose = prose.partition("\n\nIt has no settings.")[0].split("\n\n", 2)[2]
+    settings = [line.removeprefix("  ") for line in rest.partition("\n\nseen by\n")[0].splitlines()]
+    aliases = ", ".join(f"`{name}`" for name in item.facts["aliases"])
+    lines = [f"## {item.name}", "", item.facts["summary"], "", *prose.splitlines(), ""]
+    lines += [f"Also known as {aliases}.", ""] if aliases else []
+    lines += ["Settings:", "", "```text", *settings, "```", ""] if settings else ["It has no settings.", ""]
+    rows = [(f"seen by {name}", text) for name, text in item.facts["seen_by"].items()]
+    met = links(facts.firing[item.name], SCENARIO, MOST_SCENARIOS)
+    return [*lines, *table(["", ""], [*rows, *([("met in", met)] if met else [])])]
+
+
+# known-bad.md
+
+
+def _known_bad(facts: Facts) -> list[str]:
+    built = {item.id for item in facts.clauses}
+    rows = []
+    for bad in facts.known_bad:
+        ids = [f"[{name}](clauses.md#{name.lower()})" if name in built else name for name in bad.clauses]
+        rows.append((f'<a id="{bad.name}"></a>`{bad.name}`', bad.defect, bad.bug, ", ".join(ids)))
+    lines = ["# Known-bad clients", "", GENERATED, ""]
+    lines += paragraph(
+        """Each is the reference client with one planted defect. `sadpath verify --known-bad` proves that the clauses
+        catch every one of them: a judge that passes a client which is known to be bad proves nothing. The clause that
+        speaks of the defect itself stands first."""
+    )
+    return [*lines, *table(["client", "the client …", "where such a client was met", "clauses that fail it"], rows)][
+        :-1
+    ]
+
+
+# coverage.md
+
+
+def _coverage(facts: Facts) -> list[str]:
+    topics = sorted({case["scenario"].partition("/")[0] for case in facts.cases})
+    lines = ["# What the bundled scenarios cover", "", GENERATED, ""]
+    lines += paragraph(
+        f"""{len(facts.cases)} scenarios, played by the reference client in the simulated world. A row without a
+        scenario gives the reason instead."""
+    )
+    lines += ["## Clauses", "", *_matrix("clause", facts.exercising, topics, facts.excused.get("clauses", {}))]
+    lines += ["## Faults", "", *_matrix("fault", facts.firing, topics, facts.excused.get("faults", {}))]
+    return lines[:-1]
+
+
+def _matrix(
+    what: str, rows: Mapping[str, Sequence[str]], topics: Sequence[str], excused: Mapping[str, str]
+) -> list[str]:
+    """Return a table of one row for each clause or fault: in how many scenarios of each topic, and in which."""
+    cells = []
+    for name, scenarios in rows.items():
+        by_topic = Counter(scenario.partition("/")[0] for scenario in scenarios)
+        where = links(scenarios, SCENARIO) or f"none: {excused.get(name, 'nobody says why')}"
+        cells.append([name, str(len(scenarios)), *(str(by_topic[topic] or "") for topic in topics), where])
+    return table([what, "scenarios", *topics, "which"], cells)
