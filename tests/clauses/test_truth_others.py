@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sadpath.core.events import ConnectionEvent, FiredFault
+import sadpath.faults  # noqa: F401 - fills the vocabulary from which the armed faults are made
+from sadpath.core.events import ArmedFault, ConnectionEvent, FiredFault
+from sadpath.scenario.vocabulary import FAULTS
 from tests.clauses.stories import USER, Story, Telling, truth
 
 READ = {"method": "GET", "path": "/settings"}
@@ -52,6 +54,22 @@ def test_every_call_ends(met: list[tuple[int | str, bool]], hung: int | None, si
             call.fails("other")
 
     assert story.verdict("END-01") == ("fail" if hung is not None and hung < len(met) else "pass")
+
+
+@truth("END-01")
+@given(st.booleans(), st.booleans(), st.sampled_from([None, "1s"]), st.booleans())
+def test_who_promises_no_end_is_held_to_bounded_faults(read: bool, total: bool, lasts: str | None, hangs: bool) -> None:
+    """END-01 is about every client in a silence that ends, and about those that promise a limit in one that does not."""
+    kind, _, _ = FAULTS.get("stall")
+    limits = {name: None for name, promised in (("read", read), ("total", total)) if not promised}
+    story = Story(policy={"timeouts": limits})
+    call = story.call().gives_up(after=9.0)
+    story.events[-1].armed = [ArmedFault("stall", None, kind.from_file(lasts))]
+    (call.hangs() if hangs else call.fails("timeout.read"))
+    if read or total or lasts:
+        assert story.verdict("END-01") == ("fail" if hangs else "pass")
+    else:
+        assert story.verdict("END-01") == "not_exercised"
 
 
 # HEAL-01
@@ -213,15 +231,20 @@ def test_where_the_backend_does_not_speak_of_effects(keys: list[str | None], sam
 
 
 @truth("POOL-01")
-@given(st.integers(1, 6), st.integers(0, 2), st.integers(0, 5), st.sampled_from(["well", "fails", "hangs", "late"]))
+@given(
+    st.integers(1, 6),
+    st.integers(0, 2),
+    st.integers(0, 5),
+    st.sampled_from(["well", "fails", "hangs", "late", "early"]),
+)
 def test_all_places_are_free_again(size: int, more: int, who: int, how: str) -> None:
     """POOL-01 holds where as many calls as there are places are open together; one that is not breaks it."""
     story = Story(policy={"pool": {"size": size}})
     story.call().breaks().fails("reset")
     start = story.t + 1.0
     for number in range(size + more):
-        odd = number == who % size and how != "well"
-        at = start + (0.2 if odd and how == "late" else 0.0)
+        odd = number == who % size
+        at = start + (0.2 if (odd and how == "late") or (not odd and how == "early") else 0.0)
         call = story.call("http", HEALTH, at=start, phase="pool", parallel=True, call="p", i=number)
         story.t = at
         if odd and how in ("fails", "hangs"):
@@ -229,9 +252,30 @@ def test_all_places_are_free_again(size: int, more: int, who: int, how: str) -> 
         else:
             call.meets(200, takes=0.15, fired=DELAYED, token=None).ok()
     together = max(1, size + more - 1)
-    good = how == "well" or (how == "late" and together >= size)
+    good = how == "well" or (how in ("late", "early") and together >= size)
 
     assert story.verdict("POOL-01") == ("pass" if good else "fail")
+    if how in ("fails", "hangs"):
+        assert f"1 of {size + more} call" in story.sentences("POOL-01")[0]
+
+
+@truth("POOL-01")
+@given(st.sampled_from([0.00005, 0.0001, 0.001, 0.1]), st.booleans())
+def test_a_place_is_taken_from_connecting_to_the_first_byte(off: float, opened_late: bool) -> None:
+    """POOL-01 counts a place from the connection's beginning, a round trip before it is open, until the answer begins."""
+    story = Story(policy={"pool": {"size": 2}})
+    story.call().breaks().fails("reset")
+    start = story.t + 1.0
+    for number, (arrived, first) in enumerate([(start, start + 0.5), (start + 0.6, start + 1.2)]):
+        call = story.call("http", HEALTH, at=start, phase="pool", parallel=True, call="p", i=number)
+        story.exchange(arrived, method="GET", path="/health", status=200, first=first, last=first + 0.4,
+                       ended=first + 0.4, connection=50 + number, call=call.tag)  # fmt: skip
+        story.t = start + 2.0
+        call.ok()
+    opened = start + 0.5 + (0.0002 + off if opened_late else 0.0002 - off)
+    story.connections = [ConnectionEvent(51, "opened", "client", opened)]
+
+    assert story.verdict("POOL-01") == ("fail" if opened_late else "pass")
 
 
 @truth("POOL-04")
