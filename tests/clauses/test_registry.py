@@ -16,11 +16,14 @@ from sadpath.verify.contract import LEVELS, Policy
 from tests.clauses.stories import RecordingPolicy, Story, reference_policy
 
 IDS = [
-    "AUTH-01", "AUTH-03", "AUTH-04", "AUTH-07", "AUTH-15", "CACHE-01", "CACHE-02", "CACHE-06", "CACHE-07", "CACHE-10",
-    "CANCEL-01", "CANCEL-02", "CANCEL-03", "CANCEL-04", "END-01", "ERROR-01", "ERROR-02", "ERROR-03", "ERROR-05",
-    "HEAL-01", "HONEST-01", "HONEST-02", "IDEM-01", "IDEM-02", "IDEM-03", "PAGE-01", "PAGE-02", "PAGE-03", "PAGE-04",
-    "PAGE-05", "POOL-01", "POOL-04", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-05", "RETRY-07", "RETRY-08", "RETRY-09",
-    "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-14", "RETRY-17", "TIME-02", "TIME-03", "TIME-05", "TIME-06", "TIME-07",
+    "AUTH-01", "AUTH-02", "AUTH-03", "AUTH-04", "AUTH-05", "AUTH-06", "AUTH-07", "AUTH-09", "AUTH-10", "AUTH-12",
+    "AUTH-13", "AUTH-14", "AUTH-15", "AUTH-18", "CACHE-01", "CACHE-02", "CACHE-03", "CACHE-04", "CACHE-05", "CACHE-06",
+    "CACHE-07", "CACHE-08", "CACHE-09", "CACHE-10", "CACHE-11", "CACHE-12", "CACHE-13", "CACHE-14", "CACHE-15",
+    "CACHE-16", "CANCEL-01", "CANCEL-02", "CANCEL-03", "CANCEL-04", "CONN-01", "CONN-02", "END-01", "ERROR-01",
+    "ERROR-02", "ERROR-03", "ERROR-05", "HEAL-01", "HONEST-01", "HONEST-02", "IDEM-01", "IDEM-02", "IDEM-03",
+    "PAGE-01", "PAGE-02", "PAGE-03", "PAGE-04", "PAGE-05", "POOL-01", "POOL-04", "RETRY-01", "RETRY-02", "RETRY-03",
+    "RETRY-05", "RETRY-07", "RETRY-08", "RETRY-09", "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-14", "RETRY-17",
+    "TIME-02", "TIME-03", "TIME-05", "TIME-06", "TIME-07",
 ]  # fmt: skip
 """Ids never change and are never used again: a line is added here, never taken away."""
 
@@ -95,17 +98,28 @@ def test_a_clause_that_reads_more_than_it_declares_is_caught() -> None:
 @pytest.mark.parametrize("item", all_clauses(), ids=lambda item: item.id)
 def test_what_is_not_promised_is_unsupported(item: Clause) -> None:
     """A clause that needs a policy value or a capability is unsupported, with the reason, where that is missing."""
+    declared = Story().capabilities - {item.must_for}
     for path in item.reads:
         changes: dict[str, dict[str, None]] = {}
         for part in path.split("|"):
             section, _, name = part.partition(".")
             names = dict.fromkeys(reference_policy().cache.operations or ()) if name == "operations" else {name: None}
             changes.setdefault(section, {}).update(names)
-        found = Story(policy=changes).judge(item.id)
+        found = Story(policy=changes, capabilities=declared).judge(item.id)
         assert (found.verdict, path in found.why) == ("unsupported", True)
     for need in item.needs:
-        found = Story(capabilities=Story().capabilities - {need}).judge(item.id)
+        found = Story(capabilities=declared - {need}).judge(item.id)
         assert (found.verdict, need in found.why) == ("unsupported", True)
+
+
+@pytest.mark.parametrize("item", [item for item in all_clauses() if item.must_for], ids=lambda item: item.id)
+def test_a_standard_binds_whatever_is_promised(item: Clause) -> None:
+    """A rule that a standard makes for a capability is a must with it, and is supported without any promise."""
+    needed = Story().capabilities - set(item.needs)
+    assert item.must_for in needed
+    assert (item.level_for(needed), item.level_for(needed - {item.must_for})) == ("must", item.level)
+    assert Story(capabilities=needed).verdict(item.id) == "not_exercised"
+    assert Story(capabilities=needed - {item.must_for}).verdict(item.id) == "unsupported"
 
 
 @pytest.mark.parametrize("item", all_clauses(), ids=lambda item: item.id)

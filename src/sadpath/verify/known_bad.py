@@ -37,6 +37,7 @@ _TOPICS = {
     "ERROR": ("errors",),
     "PAGE": ("pagination",),
     "CANCEL": ("cancellation",),
+    "CONN": ("connectivity",),
     "POOL": ("transport", "cancellation"),
     "REDIR": ("errors", "transport"),
     "IDEM": ("retry",),
