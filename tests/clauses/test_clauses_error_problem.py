@@ -20,7 +20,7 @@ KINDS = {
     418: "unexpected_status",
 }
 STATUSES = st.sampled_from(sorted(KINDS))
-WRONG = st.sampled_from([7, None, [], {}, True])
+WRONG: st.SearchStrategy[Any] = st.sampled_from([7, None, [], {}, True])
 
 
 def _problem(status: int, body: Any, kind: str, reported: int | None) -> Story:
