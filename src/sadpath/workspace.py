@@ -239,6 +239,18 @@ class Workspace:
             raise UsageError(message)
         return load_roles(path, self.root)
 
+    def own_roles(self) -> Roles | None:
+        """Return what this workspace itself says of an API, None where it says nothing or is the reference one.
+
+        Raises:
+            FileProblems: with everything that is wrong with the file.
+        """
+        path = self.root / "contracts" / "api" / "roles.yaml"
+        reference = reference_root()
+        if not path.is_file() or (reference is not None and self.root.resolve() == reference.resolve()):
+            return None
+        return load_roles(path, self.root)
+
     # The backend and its data
 
     @cached_property

@@ -10,6 +10,14 @@ from sadpath.cli._base import RootOption, verb
 
 
 def serve(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            show_default=False,
+            help="`module:app`, `module:create_app()` or a server's URL. Default: the workspace's backend.",
+        ),
+    ] = None,
     *,
     scenario: Annotated[
         str | None,
@@ -37,18 +45,20 @@ def serve(
     ] = None,
     root: RootOption = None,
 ) -> None:
-    """Serve the workspace's backend, misbehaving as a scenario says; Ctrl-C stops it."""
+    """Serve a backend that misbehaves as a scenario says: the workspace's, any ASGI app, or a server behind a URL."""
     import asyncio  # noqa: PLC0415 - what is dear is imported where it is needed
 
     from sadpath.core.errors import UsageError  # noqa: PLC0415 - as above
     from sadpath.server.runner import LiveServer  # noqa: PLC0415 - brings FastAPI
     from sadpath.server.serving import serve as serve_until_stopped  # noqa: PLC0415 - brings FastAPI
+    from sadpath.server.sources import find_source  # noqa: PLC0415 - as above
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
     if admin_token is not None and not admin_token.strip():
         raise UsageError("--admin-token must not be empty")
     workspace = find_workspace(root)
-    server = LiveServer(workspace, host=host, port=port, seed=seed, admin_token=admin_token)
+    served = find_source(source, workspace) if source is not None else None
+    server = LiveServer(workspace, source=served, host=host, port=port, seed=seed, admin_token=admin_token)
     asyncio.run(serve_until_stopped(workspace, server, scenario=scenario, watch=watch))
 
 

@@ -32,6 +32,7 @@ from sadpath.server.own_ports import OwnPorts, reachable
 from sadpath.server.sessions import MAX_SESSIONS, SessionStore
 
 if TYPE_CHECKING:
+    from sadpath.server.sources import Source
     from sadpath.workspace import Workspace
 
 __all__ = ["Backend", "LiveServer", "hooks_of"]
@@ -58,6 +59,7 @@ class LiveServer:
     Args:
         workspace: where backend, roles, fixtures and scenarios come from, unless they are given.
         backend: the ASGI application that behaves well.
+        source: an application or upstream in the place of the workspace's backend, with its roles or none.
         roles: what the backend's operations are for.
         hooks: default: what the backend offers at ``app.state.sadpath_hooks``.
         fixtures: finds payloads by name.
@@ -78,6 +80,7 @@ class LiveServer:
         workspace: Workspace | None = None,
         *,
         backend: Backend | None = None,
+        source: Source | None = None,
         roles: Roles | None = None,
         hooks: Hooks | None = None,
         fixtures: Fixtures | None = None,
@@ -89,11 +92,12 @@ class LiveServer:
         max_sessions: int = MAX_SESSIONS,
         journal_limit: int = 10_000,
     ) -> None:
-        if workspace is None and backend is None:
+        if workspace is None and backend is None and source is None:
             raise UsageError("a server needs a workspace or a backend")
         self.workspace = workspace
         self.host = host
         self.admin_token = admin_token
+        self.source = source
         self._backend = backend
         self._roles = roles
         self._hooks = hooks
@@ -165,9 +169,12 @@ class LiveServer:
         backend = self._backend
         roles, fixtures = self._roles, self._fixtures
         if workspace is not None:
+            fixtures = workspace.fixtures if fixtures is None else fixtures
+        if self.source is not None:
+            backend, roles = self.source.backend, self.source.roles
+        elif workspace is not None:
             backend = workspace.backend() if backend is None else backend
             roles = workspace.roles() if roles is None else roles
-            fixtures = workspace.fixtures if fixtures is None else fixtures
         if backend is None:
             raise UsageError("a server needs a workspace or a backend")
         hooks = hooks_of(backend) if self._hooks is None else self._hooks

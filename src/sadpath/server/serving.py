@@ -104,7 +104,7 @@ class Reloading:
         for path in pending:
             if path.startswith("scenarios/"):
                 await self._scenario(path)
-        backend = [path for path in pending if _is_backends(path)]
+        backend = [path for path in pending if self._server.source is None and _is_backends(path)]
         if backend:
             await self._backend(backend)
 
@@ -233,23 +233,38 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
             loop.remove_signal_handler(one)
 
 
+def _served(workspace: Workspace, server: LiveServer) -> str:
+    return f"the workspace {workspace.name}" if server.source is None else server.source.name
+
+
+def _left_out(scenario: Scenario, server: LiveServer) -> Iterator[str]:
+    """Yield what of a scenario has no effect here, so that nobody waits for it."""
+    if any(rule.on.connection for rule in scenario.faults):
+        yield "its rules `on: connection` are left out: they need a port of their own"
+    if scenario.given.tls:
+        yield "its `given.tls` is left out: this server speaks plain HTTP"
+    named = any(rule.on.role or rule.on.operation not in (None, "*") for rule in scenario.faults)
+    if server.engine.roles is None and named:
+        yield "its rules for operations and roles match nothing: contracts/api/roles.yaml is missing"
+
+
 def _greeting(workspace: Workspace, server: LiveServer, name: str | None, scenario: Scenario | None) -> list[str]:
-    login = credentials(server.engine.roles)
     others = [one for one in workspace.scenarios() if one != name]
     lines = [
-        f"sadpath {__version__} serves the workspace {workspace.name} at {server.base_url}",
+        f"sadpath {__version__} serves {_served(workspace, server)} at {server.base_url}",
         "  scenario  " + (f"{name}: {scenario.title}" if scenario is not None else "none: everything goes well"),
     ]
-    if scenario is not None and any(rule.on.connection for rule in scenario.faults):
-        lines.append("            its rules `on: connection` are left out: they need a port of their own")
-    if scenario is not None and scenario.given.tls:
-        lines.append("            its `given.tls` is left out: this server speaks plain HTTP")
+    if scenario is not None:
+        lines += [f"            {text}" for text in _left_out(scenario, server)]
     if server.has_control and others:
         url = f"{server.base_url}/__admin/sessions/default/scenario"
         token = " -H 'Authorization: Bearer …'" if server.admin_token is not None else ""
         lines.append(f'            to switch: curl -X PUT {url}{token} -d \'{{"name": "{others[0]}"}}\'')
+    roles = server.engine.roles
+    if server.source is None or (roles is not None and roles.login is not None):
+        login = credentials(roles)
+        lines.append(f"  login     {login['email']} / {login['password']}")
     lines += [
-        f"  login     {login['email']} / {login['password']}",
         f"  control   {server.base_url}/__admin/sessions"
         if server.has_control
         else "  control   off: beyond loopback it needs --admin-token",
