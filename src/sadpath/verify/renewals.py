@@ -127,10 +127,7 @@ class Renewals:
         for item in self.rejected:
             if item.t_first_byte is not None and item.t_first_byte <= t and item.token_generation in (current, None):
                 return True
-        given = trace.scenario.given.access_token
-        if current == trace.granted_generation and given in ("none", "expired"):
-            return True
-        return self._near_its_end(current, t)
+        return self.near_its_end(t)
 
     def _near_its_end(self, generation: int, t: float) -> bool:
         issuer = next((item for item in self.trace.exchanges if item.issued_generation == generation), None)
@@ -143,6 +140,15 @@ class Renewals:
             return True
         early = self.trace.policy.auth.refresh_early
         return t - issued_at + (_ASSUMED_EARLY if early is None else early) + _GRANULARITY >= lifetime
+
+    def near_its_end(self, t: float) -> bool:
+        """Tell whether the access token in force at ``t`` was missing, or so near its end that it may be renewed."""
+        current, trace = self.generation_at(t), self.trace
+        if current is None or (
+            current == trace.granted_generation and trace.scenario.given.access_token in ("none", "expired")
+        ):
+            return True
+        return self._near_its_end(current, t)
 
     def invalid_grant(self, exchange: ExchangeEvent) -> bool:
         """Tell whether a refresh was surely answered that its token is no good (RFC 6749 §5.2)."""
