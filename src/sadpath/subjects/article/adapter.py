@@ -226,7 +226,9 @@ def _outcome(result: Success[Any] | Err[Any], tag: str) -> Outcome:
     if isinstance(result, Err):
         return Outcome(call=call, i=int(index), outcome="error", error=_report(result.failure))
     status = result.data.status if isinstance(result.data, Response) else None
-    return Outcome(call=call, i=int(index), outcome="ok", value=OutcomeValue(status=status, data=_plain(result.data)))
+    value = OutcomeValue(status=status, data=_plain(result.data))
+    # A success of the article holds its data and nothing else, so that its caller takes all of it for fresh.
+    return Outcome(call=call, i=int(index), outcome="ok", value=value, stale=False)
 
 
 def _plain(data: Any) -> Any:
