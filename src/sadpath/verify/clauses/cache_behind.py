@@ -81,7 +81,7 @@ def _cache_first(trace: Trace) -> Iterator[Finding]:
 CACHE_11 = Clause(
     id="CACHE-11",
     level="policy",
-    title="cache-first answers without the network and starts at most one refresh per key",
+    title="answers cache-first without the network, and starts at most one refresh per key",
     trigger=_there_was_a_hit,
     check=_cache_first,
     source="RFC 5861 §3",
@@ -154,8 +154,8 @@ def _nothing_evicted(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
 CACHE_12 = Clause(
     id="CACHE-12",
     level="policy",
-    title="a failed background refresh (other than by invalid_grant) logs nobody out, evicts nothing and is not lost "
-    "silently",
+    title="logs nobody out, evicts nothing and loses no error where a background refresh fails, other than by "
+    "invalid_grant",
     trigger=_one_failed,
     check=_quietly_but_not_silently,
     source="RFC 5861 §3",

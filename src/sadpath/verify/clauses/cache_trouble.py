@@ -164,7 +164,7 @@ def _grace(trace: Trace) -> float:
 CACHE_15 = Clause(
     id="CACHE-15",
     level="policy",
-    title="network-first serves stale by its fallback deadline, if it promises one",
+    title="serves stale by its fallback deadline where it asks the network first, if it promises one",
     trigger=_was_kept_waiting,
     check=_in_time,
     why="Three attempts with three limits each and waits between them take a minute, with an answer at hand.",
