@@ -1,0 +1,139 @@
+"""POOL-02 and POOL-03 on told traces: connections of those who wait, and connections that were dead."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.clauses.stories import Story, truth
+
+SIZE = 3
+POOL = {"pool": {"size": SIZE}, "timeouts": {"pool": "2s", "total": "100s"}}
+
+
+def _waiting(waiters: int = SIZE, *, arrives: float | None = 0.0003, world: str = "sim") -> Story:
+    """Tell of calls that wait for a second to try again, and of one that begins meanwhile and is served so much later."""
+    story = Story(policy=POOL, world=world)
+    start = story.t
+    for number in range(waiters):
+        call = story.call("users.get", {"id": number + 10}, at=start, parallel=True)
+        call.meets(503, headers=[("retry-after", "1")]).waits(1.0).meets(200).ok()
+    other = story.call("settings.get", {}, at=start + 0.4, parallel=True)
+    if arrives is None:
+        story.t += 0.5
+        other.fails("timeout.pool")
+    else:
+        story.t += arrives
+        other.meets(200).ok()
+    return story
+
+
+# POOL-02
+
+
+@truth("POOL-02")
+@given(st.integers(SIZE, 2 * SIZE), st.floats(0.0, 0.001), st.floats(0.01, 0.9))
+def test_who_waits_holds_no_connection(waiters: int, soon: float, late: float) -> None:
+    """POOL-02 holds exactly where a call gets a connection at once while as many wait as the pool has."""
+    assert _waiting(waiters, arrives=soon).verdict("POOL-02") == "pass"
+    assert _waiting(waiters, arrives=late).verdict("POOL-02") == "fail"
+    assert _waiting(waiters, arrives=None).verdict("POOL-02") == "fail"
+
+
+def test_the_finding_names_the_answers() -> None:
+    """POOL-02 names the answers that were still held."""
+    found = _waiting(arrives=0.61).sentences("POOL-02")
+
+    assert "got no connection for 0.610 s, while 3 others waited" in found[0]
+    assert "(exchanges 1, 2 and 3)" in found[0]
+
+
+@given(st.integers(0, SIZE - 1))
+def test_fewer_waiters_leave_room(waiters: int) -> None:
+    """POOL-02 is not exercised where fewer wait than the pool has connections."""
+    assert _waiting(waiters, arrives=0.5).verdict("POOL-02") == "not_exercised"
+
+
+def test_a_pool_that_is_in_use_is_another_matter() -> None:
+    """POOL-02 is not exercised where exchanges under way fill the pool, nor where the server ended the connections."""
+    story = _waiting(arrives=0.5)
+    for number in range(SIZE):
+        busy = story.call("users.get", {"id": number}, at=story.tellings[0].started, parallel=True)
+        busy.meets(200, takes=0.9).ok()
+    assert story.verdict("POOL-02") == "not_exercised"
+
+    story = Story(policy=POOL)
+    start = story.t
+    for number in range(SIZE):
+        story.call("users.get", {"id": number + 10}, at=start, parallel=True).breaks().waits(1.0).meets(200).ok()
+    story.call("settings.get", {}, at=start + 0.4, parallel=True).waits(0.5).meets(200).ok()
+    assert story.verdict("POOL-02") == "not_exercised"
+
+
+@pytest.mark.parametrize(("arrives", "verdict"), [(0.2, "pass"), (0.3, "fail")])
+def test_real_machines_get_slack(arrives: float, verdict: str) -> None:
+    """POOL-02 leaves room for a busy machine where time is real."""
+    assert _waiting(arrives=arrives, world="live").verdict("POOL-02") == verdict
+
+
+# POOL-03
+
+
+def _dead(how: str, method: str, *, reused: bool = True, again: bool = True) -> Story:
+    """Tell of a call whose connection, on which another was answered, ends without a byte."""
+    story = Story(policy=POOL)
+    story.call().meets(200, connection=1).ok()
+    args = {"method": method, "path": "/users/1"}
+    call = story.call("http", args).breaks(how, connection=1 if reused else 2)
+    if again:
+        call.meets(200, connection=3).ok()
+    else:
+        call.fails("reset" if how == "rst" else "closed")
+    return story
+
+
+@truth("POOL-03")
+@given(st.sampled_from(["fin", "rst"]), st.sampled_from(["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]), st.booleans())
+def test_a_dead_connection_is_replaced(how: str, method: str, again: bool) -> None:
+    """POOL-03 holds exactly where an idempotent request is repeated after its reused connection ended without a byte."""
+    assert _dead(how, method, again=again).verdict("POOL-03") == ("pass" if again else "fail")
+
+
+@pytest.mark.parametrize(("method", "reused"), [("POST", True), ("PATCH", True), ("GET", False)])
+def test_other_ends_are_another_matter(method: str, reused: bool) -> None:
+    """POOL-03 is not exercised by what may not be repeated, nor by a connection that was fresh."""
+    assert _dead("fin", method, reused=reused, again=False).verdict("POOL-03") == "not_exercised"
+
+
+def test_an_answer_that_had_begun_is_no_dead_connection() -> None:
+    """POOL-03 is not exercised where the answer had begun."""
+    story = Story(policy=POOL)
+    story.call().meets(200, connection=1).ok()
+    story.call().breaks_off(connection=1).fails("truncated")
+
+    assert story.verdict("POOL-03") == "not_exercised"
+
+
+def test_once_is_enough() -> None:
+    """POOL-03 asks for one repeat for each call; the second dead connection is an ordinary failure."""
+    story = Story(policy=POOL)
+    story.call().meets(200, connection=1).meets(200, connection=2).ok()
+    story.call().breaks("fin", connection=1).breaks("fin", connection=2).fails("closed")
+
+    assert story.verdict("POOL-03") == "pass"
+
+
+def test_other_limits_may_come_first() -> None:
+    """POOL-03 is not exercised where the call was cancelled, could not be sent again, or was at its deadline."""
+    cancelled, once = Story(policy=POOL), Story(policy=POOL)
+    for story in (cancelled, once):
+        story.call().meets(200, connection=1).ok()
+    cancelled.call(cancel_after=0.001).breaks("fin", connection=1).cancelled()
+    once.call(replayable=False).breaks("fin", connection=1).fails("closed")
+    assert cancelled.verdict("POOL-03") == once.verdict("POOL-03") == "not_exercised"
+
+    story = Story(policy={"timeouts": {"total": "1s"}})
+    story.call().meets(200, connection=1).ok()
+    story.call().breaks("fin", connection=1, takes=0.99).fails("timeout.total")
+    assert story.verdict("POOL-03") == "not_exercised"
