@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from docs_facts import GENERATED, Rendered, data, paragraph, run, table
 from rich.console import Console
 
 from sadpath.report.timeline import timeline_table
-from sadpath.verify.results import ClauseResult, ClientResult, Finding, Results
+from sadpath.verify.results import ClauseResult, ClientResult, Finding, Results, TimelineRow
 
 __all__ = ["render"]
 
 WIDTH = 110
 """Columns that a timeline takes at most."""
+
+FIRST, LAST = 6, 3
+"""Rows of a long timeline that are shown."""
+
+NUMBERS = re.compile(r"\d+(?:, \d+){4,} and \d+")
+"""Exchanges in a row, as a sentence lists them."""
 
 Prose = Mapping[str, Mapping[str, str]]
 """For each clause that the article's client fails: ``defect`` and ``instead``."""
@@ -81,16 +88,38 @@ def _defect(item: ClauseResult, said: Mapping[str, str]) -> list[str]:
         "```",
         "",
     ]
-    lines += ["What happened:", "", "```text", *_timeline(smallest), "```", "", *paragraph(f"> {smallest.sentence}")]
+    lines += [
+        "What happened:",
+        "",
+        "```text",
+        *_timeline(smallest),
+        "```",
+        "",
+        *paragraph(_shortened(smallest.sentence)),
+    ]
     lines += paragraph(f"**Instead.** {said['instead']}")
     return [*lines, f"See it happen: `sadpath verify article --scenario {scenario}`.", ""]
 
 
 def _timeline(finding: Finding) -> list[str]:
+    rows, left_out = list(finding.timeline), len(finding.timeline) - FIRST - LAST
+    if left_out > 1:
+        rows[FIRST:-LAST] = [TimelineRow(t=rows[FIRST].t, kind="change", text=f"… {left_out} rows more …")]
     out = io.StringIO()
     console = Console(file=out, width=WIDTH, color_system=None, highlight=False, legacy_windows=False)
-    console.print(timeline_table(finding.timeline))
+    console.print(timeline_table(rows))
     return [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
+
+
+def _shortened(sentence: str) -> str:
+    """Return a sentence with many numbers in a row as one with the first and the last of them."""
+
+    def short(match: re.Match[str]) -> str:
+        numbers = [int(number) for number in re.findall(r"\d+", match[0])]
+        in_a_row = numbers == list(range(numbers[0], numbers[-1] + 1))
+        return f"{numbers[0]} to {numbers[-1]}" if in_a_row else match[0]
+
+    return NUMBERS.sub(short, sentence)
 
 
 def _rest(client: ClientResult) -> list[str]:
