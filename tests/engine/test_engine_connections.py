@@ -114,7 +114,7 @@ def test_chunked_answers_stay_chunked() -> None:
             received = await connection.receive(patience=0.1)
             assert received.header("transfer-encoding") == "chunked"
             assert received.header("content-length") is None
-            assert received.body == b"d\r\none,two,three\r\n0\r\n\r\n"
+            assert received.body == b"4\r\none,\r\n4\r\ntwo,\r\n5\r\nthree\r\n0\r\n\r\n"
             await connection.send(get("/item"))
             assert (await connection.answer()).body == BODY
 

@@ -28,7 +28,7 @@ class Elsewhere:
     """A server on a raw socket: it keeps what it reads, and says what it is told to, byte for byte."""
 
     says: bytes = OK
-    then: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
+    then: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
     heads: list[list[bytes]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
@@ -44,7 +44,7 @@ class Elsewhere:
                 writer.write(self.says)
                 await writer.drain()
                 if self.then is not None:
-                    await self.then(writer)
+                    await self.then(reader, writer)
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
@@ -198,7 +198,7 @@ def test_cookies_are_the_clients_alone() -> None:
     _run(test)
 
 
-async def _close(_writer: asyncio.StreamWriter) -> None:
+async def _close(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     """Close the connection."""
 
 
@@ -271,3 +271,76 @@ def test_what_is_no_server_is_refused(url: str) -> None:
     """A URL that names no server, or more than one, is the user's mistake."""
     with pytest.raises(UsageError, match="no URL of a server"):
         Upstream(url)
+
+
+class Endless(Elsewhere):
+    """An upstream that sends an event, and the next one only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        self.go_on = asyncio.Event()
+        self.left = asyncio.Event()
+        self.then = self._tell
+
+    async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.go_on.wait()
+        writer.write(b"data: 2\n\n")
+        assert await reader.read() == b""
+        self.left.set()
+
+
+def test_events_arrive_as_they_are_sent() -> None:
+    """An endless answer begins before it is over; when the client leaves, so does the upstream's connection."""
+
+    async def test() -> None:
+        elsewhere = Endless()
+        async with _behind(elsewhere) as (server, client), asyncio.timeout(10):
+            async with client.stream("GET", "/events") as answer:
+                parts = answer.aiter_raw()
+                assert await anext(parts) == b"data: 1\n\n"
+                elsewhere.go_on.set()
+                assert (await anext(parts)).startswith(b"data: 2\n\n")
+            await elsewhere.left.wait()
+        (event,) = server.sessions.default.journal.exchanges
+        assert event.response_body.startswith(b"data: 1\n\ndata: 2\n\n")
+        assert (event.ended.how, event.ended.by) == ("fin", "client")
+
+    _run(test)
+
+
+async def _until_it_breaks(client: httpx.AsyncClient) -> bytes:
+    """Return what there was of a body that is never whole."""
+    got = b""
+    async with client.stream("GET", "/") as answer:
+        try:
+            async for piece in answer.aiter_raw():
+                got += piece
+        except httpx.RemoteProtocolError:
+            return got
+    pytest.fail(f"the answer was whole: {got!r}")
+
+
+def test_an_answer_that_breaks_off_breaks_off() -> None:
+    """An upstream that leaves in the middle of a body of unknown length ends the client's connection there, too."""
+    says = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+
+    async def test() -> None:
+        async with _behind(Elsewhere(says, _close)) as (server, client):
+            assert await _until_it_breaks(client) == b"abc"
+            (event,) = server.sessions.default.journal.exchanges
+            assert (event.status, event.ended.how, event.ended.by, event.fired) == (200, "fin", "server", [])
+
+    _run(test)
+
+
+def test_a_fault_waits_for_the_whole_answer() -> None:
+    """A body of unknown length that a fault is to cut is taken whole first, and cut where the fault says."""
+    says = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+    scenario = read_scenario({"title": "t", "faults": [{"on": "*", "fault": {"truncate": 4}}]})
+
+    async def test() -> None:
+        async with _behind(Elsewhere(says)) as (server, client):
+            server.sessions.default.set_scenario("t", scenario)
+            assert await _until_it_breaks(client) == b"abcd"
+
+    _run(test)

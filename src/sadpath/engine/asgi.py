@@ -301,7 +301,20 @@ class _Handling:
         self.seam.rotate = exchange.rotate
         left = self.wire.released if self.wire is not None else None
         scope = {**self.scope, "headers": exchange.headers}
-        return Asked(self.engine.backend, scope, self.body, self.seam, path=self.path, prefix=self.prefix, left=left)
+        return Asked(
+            self.engine.backend,
+            scope,
+            self.body,
+            self.seam,
+            path=self.path,
+            prefix=self.prefix,
+            left=left,
+            stream=not exchange.faults and self._may_stream(),
+        )
+
+    def _may_stream(self) -> bool:
+        """Tell whether an answer may begin before it is whole: not where its body, or its length, has to be known."""
+        return self.event.role not in ("login", "refresh") and self.scope.get("http_version") != "1.0"
 
     async def _redeliver(self, exchange: EngineExchange) -> bool:
         """Let the backend run once more, for an answer that nobody gets; the journal keeps the first effect."""

@@ -1,14 +1,15 @@
 """Asking the backend: an ASGI application that knows nothing of faults gives its whole answer.
 
 The answer is taken once its last byte is there; what the application does after that (background tasks) goes on, and
-the exchange waits for it when the client has its answer. Endless answers (server-sent events) are not supported.
+the exchange waits for it when the client has its answer. Where no fault is to meet it, an answer that does not say how
+long it is, or is very long, is taken once it begins, and its body as it comes (server-sent events).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from sadpath.core.errors import AuthorError
@@ -22,6 +23,12 @@ Scope = Any
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STREAMED_FROM = 1024 * 1024
+"""Bytes of a stated length from which on a body is passed on as it comes."""
+
+_AHEAD = 16
+"""Pieces that the backend may be ahead of the client."""
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -42,6 +49,7 @@ class Asked:
         path: the path without the session's prefix.
         prefix: that prefix. The path goes to the backend as ASGI has it: whole, with the prefix as ``root_path``.
         left: set once the client has left; the backend then reads ``http.disconnect``.
+        stream: whether a long answer may be given before it is whole.
     """
 
     def __init__(
@@ -54,7 +62,13 @@ class Asked:
         path: str,
         prefix: str = "",
         left: asyncio.Event | None = None,
+        stream: bool = False,
     ) -> None:
+        self._may_stream = stream
+        self._streams = False
+        self._let_go = False
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
         self._answer = Answer(0)
         self._parts: list[bytes] = []
         self._body: bytes | None = body
@@ -62,6 +76,7 @@ class Asked:
         self._line = f"{scope['method']} {path}"
         self._head = scope["method"] == "HEAD"
         self._complete = False
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Future[None] = asyncio.ensure_future(
             app(_inner(scope, seam, path, prefix), self._receive, self._send)
@@ -69,18 +84,40 @@ class Asked:
         self._task.add_done_callback(lambda _: self._done())
 
     async def answer(self) -> Answer:
-        """Return the answer.
+        """Return the answer, whole or, where that was allowed, with ``parts`` that are still to come.
 
         Raises:
             BackendFailed: where the backend raised instead.
             AuthorError: where what it said is no answer that HTTP allows.
         """
-        await self._until(self._whole)
-        if not self._complete:
-            self._raise_what_it_raised()
-        self._answer.body = b"".join(self._parts)
+        await self._until(self._ready)
+        if self._streams:
+            self._answer.parts = self._pieces()
+        else:
+            if not self._complete:
+                self._raise_what_it_raised()
+            self._answer.body = b"".join(self._parts)
         self._check()
         return self._answer
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes.
+
+        Raises:
+            BackendFailed: where the backend raised before the end.
+            AuthorError: where it did not come to an end.
+        """
+        while True:
+            while self._parts:
+                yield self._parts.pop(0)
+                self._room.set()
+            if self._complete:
+                return
+            if self._task.done():
+                self._raise_what_it_raised()
+                raise AuthorError(f"the backend did not finish its answer to {self._line}")
+            self._news.clear()
+            await self._news.wait()
 
     async def rest(self) -> None:
         """Wait for what the backend does after its answer.
@@ -88,6 +125,8 @@ class Asked:
         Raises:
             BackendFailed: where it raised after its answer, as frameworks do once they have answered 500 by themselves.
         """
+        self._let_go = True  # whoever read the parts does so no more
+        self._room.set()
         await self._until(self._task)
         if self._complete:
             self._raise_what_it_raised()
@@ -113,8 +152,28 @@ class Asked:
             raise BackendFailed(f"the backend failed on {self._line}") from error
 
     def _done(self) -> None:
-        if not self._whole.done():
-            self._whole.set_result(None)
+        self._news.set()
+        for one in (self._ready, self._whole):
+            if not one.done():
+                one.set_result(None)
+
+    def _begins(self) -> None:
+        """Give the answer away before it is whole, where that is allowed and of use."""
+        promised = self._answer.header(b"content-length") or b""
+        long = not promised or (promised.isdigit() and int(promised) >= STREAMED_FROM)
+        bodiless = self._head or self._answer.status in (204, 304)
+        if self._may_stream and long and not bodiless and not self._ready.done():
+            self._streams = True
+            self._ready.set_result(None)
+
+    async def _next_piece(self, piece: bytes) -> None:
+        if self._let_go:
+            return
+        self._parts.append(piece)
+        self._news.set()
+        while self._streams and len(self._parts) > _AHEAD and not self._let_go:
+            self._room.clear()
+            await self._room.wait()
 
     async def _receive(self) -> Any:
         """Give the request; later the client's end, or that of the answer, whichever comes first."""
@@ -138,8 +197,12 @@ class Asked:
             self._answer.headers = [(bytes(name).lower(), bytes(value)) for name, value in headers]
             self._answer.set_header(b"transfer-encoding", None)  # a hop-by-hop header: the framing is this server's
         elif message["type"] == "http.response.body" and not self._complete:
-            self._parts.append(bytes(message.get("body", b"")))
-            if not message.get("more_body", False):
+            more = message.get("more_body", False)
+            if more:
+                self._begins()
+            if message.get("body", b""):
+                await self._next_piece(bytes(message["body"]))
+            if not more:
                 self._complete = True
                 self._done()
 
@@ -147,7 +210,7 @@ class Asked:
         answer = self._answer
         if not answer.status:
             raise AuthorError(f"the backend gave no answer to {self._line}")
-        if not self._complete:
+        if not self._complete and not self._streams:
             raise AuthorError(f"the backend did not finish its answer to {self._line}")
         if not 200 <= answer.status <= 599:
             raise AuthorError(f"the backend answered {answer.status} to {self._line}, which is no final status")
@@ -156,7 +219,7 @@ class Asked:
                 shown = name.decode("latin-1")
                 raise AuthorError(f"the backend's header {shown!r} in its answer to {self._line} is not valid in HTTP")
         promised = answer.header(b"content-length")
-        if self._head or answer.status in (204, 304) or promised is None:
+        if self._streams or self._head or answer.status in (204, 304) or promised is None:
             return
         if promised != str(len(answer.body)).encode():
             raise AuthorError(

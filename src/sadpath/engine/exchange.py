@@ -13,6 +13,7 @@ from sadpath.engine.asking import Headers
 from sadpath.engine.plan import Decision, Plan
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
+from sadpath.engine.streaming import KEPT, send_parts, send_piece
 from sadpath.engine.tokens import TokenKind
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Delivery, Ending, Fault, Hooks
@@ -24,13 +25,6 @@ __all__ = ["EngineExchange", "ExchangeOver", "Fixtures"]
 
 Send = Callable[[Any], Awaitable[None]]
 Fixtures = Callable[[str], tuple[bytes, str]]
-
-_PIECE = 64 * 1024
-"""Bytes handed over at a time, so that a client's leaving is noticed within a large body."""
-
-
-_KEPT = 1024 * 1024
-"""Bytes of an answer's body that the journal keeps for the judge."""
 
 
 class ExchangeOver(Exception):
@@ -302,7 +296,10 @@ class EngineExchange:
             if self.wire is None or (self.event.bytes_sent and not self.wire.overrun):
                 self._note(answer)
         closing = self._close_behind()
-        await self._send_body(send, self._content(), delivery)
+        if answer.parts is not None:
+            await send_parts(self, send, answer.parts)
+        else:
+            await self._send_body(send, self._content(), delivery)
         if closing is not None:
             self.fire(closing, "end")
 
@@ -314,7 +311,7 @@ class EngineExchange:
 
     def _note(self, answer: Answer) -> None:
         self.event.status = answer.status
-        self.event.response_body = answer.body[:_KEPT]
+        self.event.response_body = answer.body[:KEPT]
         self.event.response_headers = self._redactor.headers(answer.headers)
 
     async def _send_body(self, send: Send, body: bytes, delivery: Delivery) -> None:
@@ -333,7 +330,7 @@ class EngineExchange:
                 while stops and stops[0].after == at:
                     await stops.popleft().act()
                 to = min(end, stops[0].after) if stops else end
-                await self._send_piece(send, body[at:to])
+                await send_piece(send, body[at:to])
                 at = to
         for stop in stops:
             await stop.act()
@@ -344,10 +341,6 @@ class EngineExchange:
         if answer is None or self.event.method == "HEAD" or answer.status in (204, 304):
             return False
         return answer.header(b"content-length") is None
-
-    async def _send_piece(self, send: Send, piece: bytes) -> None:
-        for start in range(0, len(piece), _PIECE):
-            await send({"type": "http.response.body", "body": piece[start : start + _PIECE], "more_body": True})
 
     def _limited(self, send: Send, size: int, act: Callable[[Phase, int | None], Awaitable[None]]) -> Send:
         """Return ``send`` with a stop after ``size`` bytes of head and body together."""

@@ -15,7 +15,7 @@ nothing. Faults are settings, shared by every exchange that meets them: they kee
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -34,11 +34,15 @@ Ending = Literal["close", "reset", "stall"]
 
 @dataclass(slots=True)
 class Answer:
-    """A whole HTTP response; header names are lower case, as ASGI wants them."""
+    """An HTTP response; header names are lower case, as ASGI wants them.
+
+    It is whole wherever a fault sees it. ``parts`` brings the body of one that no fault is to meet, as it comes.
+    """
 
     status: int
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
+    parts: AsyncIterator[bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """Return a header's first value."""

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sadpath.core.errors import AuthorError, UsageError
 from sadpath.core.names import nearest
@@ -96,8 +96,7 @@ def _load(module_name: str, name: str, *, call: bool) -> Callable[[Any, Any, Any
             raise _failed(f"{module_name}:{name}()", error) from error
     if not callable(found):
         raise AuthorError(f"{module_name}:{name} is no ASGI application but {_article(type(found).__name__)}")
-    application: Callable[[Any, Any, Any], Awaitable[None]] = found
-    return application
+    return cast("Callable[[Any, Any, Any], Awaitable[None]]", found)
 
 
 def _failed(what: str, error: BaseException) -> AuthorError:
