@@ -1,0 +1,173 @@
+"""TIME-01 on told traces: what a client makes of connects that nobody answers, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sadpath.core.events import ConnectionEvent
+from tests.clauses.stories import ALL, Story, truth
+
+LIMIT, WAIT = 1.0, 0.02
+PROMISE = {
+    "timeouts": {"connect": "1s", "total": "500s"},
+    "retry": {"max_retries": 2, "first_delay": "20ms", "factor": 1, "max_delay": "20ms", "jitter": "none"},
+}
+
+
+def _port(story: Story, what: Any, t: float, fault: str | None = None) -> None:
+    story.connections.append(ConnectionEvent(0, what, "server", t, fault))
+
+
+def _connect(story: Story, fault: str = "blackhole") -> None:
+    number = len(story.connections) + 1
+    story.connections.append(ConnectionEvent(number, "unreachable", "server", story.t, fault))
+
+
+def _told(
+    *lasted: float,
+    kind: str = "timeout.connect",
+    window: bool = True,
+    seen: bool = True,
+    wait: float = WAIT,
+    said: int | None = None,
+    fault: str = "blackhole",
+    **facts: Any,
+) -> Story:
+    """Tell of a call whose connects lasted so long each; ``seen`` ones stand in the journal, as simulated ones do."""
+    options = {name: facts.pop(name) for name in ("policy", "world", "capabilities") if name in facts}
+    story = Story(**{"policy": PROMISE, "world": "sim" if seen else "live", **options})
+    if window:
+        _port(story, "unreachable", story.t - 0.5, fault)
+    call = story.call(**{name: facts.pop(name) for name in ("op", "parallel") if name in facts})
+    for index, seconds in enumerate(lasted):
+        call.waits(wait if index else 0.0)
+        if seen:
+            _connect(story, fault)
+        call.waits(seconds)
+    story.t -= 0.001  # that is what ending a call takes in a story
+    call.fails(kind, attempts=len(lasted) if said is None else said)
+    unknown = facts.pop("effect_unknown", False)
+    assert call.outcome is not None
+    assert call.outcome.error is not None
+    call.outcome.error.effect_unknown = unknown
+    assert not facts
+    return story
+
+
+@truth("TIME-01")
+@given(
+    st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=3),
+    st.floats(0.1, 0.9),
+    st.floats(0.6, 30.0),
+    st.booleans(),
+    st.booleans(),
+)
+def test_each_connect_has_its_limit(off: list[int], short: float, long: float, window: bool, seen: bool) -> None:
+    """TIME-01 holds exactly where every connect is given as long as the contract promises, seen one by one or not."""
+    assume(window or seen)
+    assume(seen or not {-1, 1} <= set(off))  # together they may come to what is promised
+    lasted = [LIMIT + {-1: -short, 0: 0.0, 1: long}[item] for item in off]
+    story = _told(*lasted, window=window, seen=seen)
+
+    assert story.verdict("TIME-01") == ("pass" if set(off) == {0} else "fail")
+
+
+@given(st.integers(1, 3), st.floats(0.0, 0.02), st.booleans())
+def test_waits_between_connects_are_no_impatience(made: int, wait: float, seen: bool) -> None:
+    """TIME-01 takes the waits that the contract allows for what they are."""
+    assert _told(*[LIMIT] * made, wait=wait, seen=seen).verdict("TIME-01") == "pass"
+
+
+@given(st.sampled_from(["timeout.read", "timeout.write", "refused", "offline", "closed", "other", "dns", "tls"]))
+def test_it_has_its_name(kind: str) -> None:
+    """TIME-01 fails where unanswered connects are reported as anything else, for a client that tells kinds apart."""
+    assert _told(LIMIT, kind=kind).verdict("TIME-01") == "fail"
+    assert "due is timeout.connect" in _told(LIMIT, kind=kind).sentences("TIME-01")[0]
+    assert _told(LIMIT, kind=kind, capabilities=ALL - {"error_kinds"}).verdict("TIME-01") == "pass"
+
+
+@given(st.floats(0.2, 2.9))
+def test_the_deadline_may_come_first(total: float) -> None:
+    """TIME-01 lets a call end at its deadline, under that name, and not before it."""
+    policy = {**PROMISE, "timeouts": {"connect": "1s", "total": f"{round(total * 1000)}ms"}}
+    total = round(total * 1000) / 1000
+    whole = int(total // (LIMIT + WAIT))
+    rest = total - whole * (LIMIT + WAIT)
+    assume(0.001 < rest < LIMIT)
+    story = _told(*[LIMIT] * whole, rest, kind="timeout.total", policy=policy)
+    assert story.verdict("TIME-01") == "pass"
+    early = _told(LIMIT / 3, kind="timeout.total", policy={**PROMISE, "timeouts": {"connect": "1s", "total": "9s"}})
+    assert early.verdict("TIME-01") == "fail"
+
+
+def test_nothing_was_sent() -> None:
+    """TIME-01 fails where a client says that the effect of what it never sent is unknown, or sends it afterwards."""
+    unknown = _told(LIMIT, op="orders.create", effect_unknown=True)
+    assert unknown.verdict("TIME-01") == "fail"
+    assert "though nothing of it was ever sent" in unknown.sentences("TIME-01")[0]
+    assert _told(LIMIT, op="orders.create").verdict("TIME-01") == "pass"
+
+    late = _told(LIMIT)
+    _port(late, "reachable", late.t + 0.1)
+    late.tellings[0].waits(0.5)
+    late.tellings[0].meets(200)
+    assert late.verdict("TIME-01") == "fail"
+    assert "was sent (exchange 1) after it had failed as timeout.connect" in late.sentences("TIME-01")[0]
+
+
+def test_a_call_that_never_ends() -> None:
+    """TIME-01 fails for a client that leaves its connects to the system, and waits for it for ever."""
+    story = Story(policy=PROMISE)
+    _port(story, "unreachable", 0.5, "blackhole")
+    story.call()
+    assert story.verdict("TIME-01") == "fail"
+
+
+@pytest.mark.parametrize("kind", ["timeout.pool", "timeout.connect"])
+def test_calls_at_the_same_time_may_wait_for_each_other(kind: str) -> None:
+    """TIME-01 does not know which connect was whose where calls overlap, nor how long one waited for a place."""
+    story = Story(policy=PROMISE)
+    _port(story, "unreachable", 0.5, "blackhole")
+    first, second = story.call(parallel=True), story.call(parallel=True)
+    _connect(story)
+    first.waits(LIMIT).fails("timeout.connect", attempts=1)
+    second.waits(7.0).fails(kind, attempts=1)
+    assert story.verdict("TIME-01") == "pass"
+    story.tellings[1].waits(0.1).fails("timeout.read", attempts=1)
+    assert story.verdict("TIME-01") == "fail"
+
+
+def test_what_is_not_its_business() -> None:
+    """TIME-01 is not exercised by refusals, answers, cancels, the cache, nor by a window that was over meanwhile."""
+    assert _told(0.001, kind="refused", fault="refuse").verdict("TIME-01") == "not_exercised"
+
+    answered = Story(policy=PROMISE)
+    answered.call().meets(200).ok()
+    assert answered.verdict("TIME-01") == "not_exercised"
+
+    for end in ("cancelled", "cache"):
+        story = Story(policy=PROMISE)
+        _port(story, "unreachable", 0.5, "blackhole")
+        call = story.call().waits(LIMIT)
+        call.cancelled() if end == "cancelled" else call.ok(source="cache")
+        assert story.verdict("TIME-01") == "not_exercised"
+
+    over = Story(policy=PROMISE)
+    _port(over, "unreachable", 0.5, "blackhole")
+    _port(over, "reachable", 1.2)
+    over.call().waits(LIMIT).fails("timeout.read", attempts=1)
+    assert over.verdict("TIME-01") == "not_exercised"
+
+    mixed = _told(LIMIT, kind="other", window=False)
+    mixed.connections.append(ConnectionEvent(9, "opened", "client", mixed.t - 0.1))
+    assert mixed.verdict("TIME-01") == "not_exercised"
+
+
+def test_it_needs_a_promise() -> None:
+    """TIME-01 is unsupported for a client that promises no limit."""
+    story = _told(LIMIT, policy={"timeouts": {"connect": None}})
+    assert story.verdict("TIME-01") == "unsupported"
