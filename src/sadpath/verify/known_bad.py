@@ -32,14 +32,14 @@ _REGISTRY = "sadpath.subjects.known_bad"
 _TOPICS = {
     "RETRY": ("retry",),
     "TIME": ("transport", "retry"),
-    "AUTH": ("refresh",),
+    "AUTH": ("refresh", "login"),
     "CACHE": ("cache",),
     "ERROR": ("errors",),
     "PAGE": ("pagination",),
     "CANCEL": ("cancellation",),
     "CONN": ("connectivity",),
     "POOL": ("transport", "cancellation"),
-    "REDIR": ("errors", "transport"),
+    "REDIR": ("redirects",),
     "IDEM": ("retry",),
 }
 """In which folders of ``scenarios/`` a family's clauses are likeliest to be put to the test."""
