@@ -1,8 +1,26 @@
 """The reference client: an API client that keeps its promises when the network and the server do not.
 
+```python
+import asyncio
+from sadpath.client import Err, ShopClient, Success
+
+async def main() -> None:
+    async with ShopClient.create("http://127.0.0.1:8080") as client:
+        await client.login("ada@example.com", "correct-horse")
+        match await client.users.get(1):
+            case Success(user):
+                print(user.name)
+            case Err(failure):
+                print("sorry:", failure)
+
+asyncio.run(main())
+```
+
 From the outside in: repository and cache, one deadline, retry, redirects, the session (renewal and one replay), and the
 exchange, which includes reading the body. It imports nothing else of this project and knows of no test: time, chance,
-storage and logging are handed in (``ports``), and each layer can be replaced (``parts``).
+storage and logging are handed in (``ports``), and each layer can be replaced (``parts``). Around it stand the
+configuration (``config``), cancelling (``cancel``), the client for threads (``blocking``), and the states of a screen
+(``presentation``). ``docs/client.md`` shows how an app puts them together.
 """
 
 from __future__ import annotations
