@@ -1,0 +1,299 @@
+"""What a standard makes a must for HTTP caches: CACHE-04, CACHE-05, CACHE-08 and CACHE-16, on told traces and for real."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sadpath.faults  # noqa: F401 - fills the vocabulary
+from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.scenario.loader import read_scenario
+from sadpath.verify.clients import make_client
+from sadpath.verify.judging import Judged
+from sadpath.verify.played import Case
+from sadpath.verify.simworld import Simulator
+from sadpath.workspace import find_workspace
+from tests.clauses.http_cache_client import (
+    CONTRACT,
+    Caching,
+    HandsOnThe304,
+    KeepsEverything,
+    LooksAtTheUrlAlone,
+    NeverAsksAgain,
+    with_cache,
+)
+from tests.clauses.stories import ALL, USER, Story, Telling
+
+HTTP = ALL - {"cache_fallback"}
+NO_PROMISE: dict[str, Any] = {
+    "cache": {"users.get": None, "users.list": None, "settings.get": None, "max_stale": None, "fallback_on": None}
+}
+ASKING: dict[str, Any] = {"sent_headers": [("If-None-Match", '"1"')]}
+
+
+def _story(**options: Any) -> Story:
+    return Story(**{"capabilities": HTTP, "policy": NO_PROMISE, **options})
+
+
+def _with(**fields: str) -> dict[str, Any]:
+    return {"headers": [(name.replace("_", "-"), value) for name, value in fields.items()]}
+
+
+def _read(control: str, **options: Any) -> Story:
+    """Begin a story in which the user was read before, with this Cache-Control."""
+    story = _story(**options)
+    story.call().meets(200, **_with(Cache_Control=control)).ok()
+    return story
+
+
+# CACHE-04
+
+
+@given(st.integers(0, 1000), st.floats(0.0, 2000.0), st.sampled_from(["cache", "network", "error"]))
+def test_nothing_stale_without_asking(lifetime: int, waited: float, ends: str) -> None:
+    """CACHE-04 fails exactly where an HTTP cache serves what is stale without having asked the server."""
+    story = _read(f"max-age={lifetime}")
+    story.t += waited
+    call = story.call()
+    if ends == "network":
+        call.meets(200).ok()
+    elif ends == "cache":
+        call.ok(source="cache")
+    else:
+        call.breaks().fails("reset")
+    if abs(waited - lifetime) > 3:
+        stale = waited > lifetime
+        assert story.verdict("CACHE-04") == ("not_exercised" if not stale else "fail" if ends == "cache" else "pass")
+
+
+@pytest.mark.parametrize(
+    ("met", "verdict"), [("breaks", "pass"), (500, "pass"), (503, "pass"), (404, "fail"), (403, "fail"), (410, "fail")]
+)
+def test_stale_only_where_the_server_is_away(met: Any, verdict: str) -> None:
+    """CACHE-04 lets stale answers be served after a broken connection or a 5xx, and after no other answer."""
+    story = _read("max-age=0")
+    story.t += 60
+    call = story.call()
+    (call.breaks() if met == "breaks" else call.meets(met)).ok(source="cache")
+
+    assert story.verdict("CACHE-04") == verdict
+
+
+@pytest.mark.parametrize(
+    "how", ["while revalidating", "asked for", "heuristic", "confirmed", "another's", "cached value"]
+)
+def test_what_may_be_served(how: str) -> None:
+    """CACHE-04 knows stale-while-revalidate, max-stale, lifetimes that a cache may guess, and confirmations."""
+    control = {"while revalidating": "max-age=0, stale-while-revalidate=600", "heuristic": "private"}
+    policy = {"cache": {}} if how == "cached value" else NO_PROMISE
+    story = _story(policy=policy)
+    asked = {"method": "GET", "path": "/users/1"}
+    if how == "asked for":
+        asked["headers"] = {"Cache-Control": "max-stale"}  # type: ignore[assignment] # arguments hold what JSON can
+    op, args = ("http", asked) if how == "asked for" else ("users.get", {"id": 1})
+    story.call(op, args).meets(200, **_with(Cache_Control=control.get(how, "max-age=60"))).ok()
+    story.t += 300
+    if how == "confirmed":
+        story.call().meets(304, body=b"", **ASKING).ok()
+    if how == "another's":
+        args = {"id": 2}
+    story.call(op, args).ok(source="cache")
+
+    assert story.verdict("CACHE-04") in ("pass", "not_exercised")
+
+
+def test_a_promise_bounds_it_as_well() -> None:
+    """CACHE-04 fails where a client that promises the longest staleness serves more than that, be the server away."""
+    for waited, verdict in ((3000, "pass"), (4000, "fail")):
+        story = _read("max-age=60", policy={"cache": {**NO_PROMISE["cache"], "max_stale": "1h"}})
+        story.t += waited
+        story.call().breaks().ok(source="cache")
+        assert story.verdict("CACHE-04") == verdict
+
+
+# CACHE-05
+
+
+@given(st.sampled_from(["no-store", "no-cache", "must-revalidate, max-age=60"]), st.booleans(), st.booleans())
+def test_what_must_not_be_served_is_not(control: str, served: bool, away: bool) -> None:
+    """CACHE-05 fails where an HTTP cache serves what it may not, also when the server is away."""
+    story = _read(control)
+    story.t += 120
+    call = story.call()
+    if away:
+        call.breaks()
+    if served:
+        call.ok(source="cache")
+    elif away:
+        call.fails("reset")
+    else:
+        call.meets(200).ok()
+
+    assert story.verdict("CACHE-05") == ("fail" if served else "pass")
+
+
+def test_a_confirmation_allows_it() -> None:
+    """CACHE-05 lets a no-cache answer be served that a 304 has just confirmed."""
+    story = _read("no-cache")
+    story.call().meets(304, body=b"", **ASKING).ok()
+
+    assert story.verdict("CACHE-05") == "pass"
+
+
+# CACHE-08
+
+
+def test_a_304_is_no_answer() -> None:
+    """CACHE-08 fails where an HTTP cache lets its caller fail on a 304 that it had asked for itself."""
+    for well, verdict in ((True, "pass"), (False, "fail")):
+        story = _read("max-age=0")
+        call = story.call().meets(304, body=b"", **ASKING)
+        (call.ok() if well else call.fails("unexpected_status", 304))
+        assert story.verdict("CACHE-08") == verdict
+
+
+# CACHE-16
+
+
+def _asks(story: Story, language: str) -> Telling:
+    args = {"method": "GET", "path": "/users/1", "headers": {"Accept-Language": language}}
+    return story.call("http", args)
+
+
+@given(st.sampled_from(["en", "de"]), st.sampled_from(["en", "de"]), st.booleans(), st.booleans())
+def test_another_language_is_a_miss(first: str, second: str, varies: bool, served: bool) -> None:
+    """CACHE-16 fails exactly where an answer is served that varies with a field in which the two requests differ."""
+    story = _story()
+    vary = {"Vary": "Accept, accept-language"} if varies else {}
+    sent: dict[str, Any] = {"sent_headers": [("accept-language", first)]}
+    _asks(story, first).meets(200, **_with(Cache_Control="max-age=600", **vary), **sent).ok()
+    call = _asks(story, second)
+    (call.ok(source="cache") if served else call.meets(200).ok())
+    differs = varies and first != second
+
+    assert story.verdict("CACHE-16") == ("not_exercised" if not differs else "fail" if served else "pass")
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_another_session_is_a_miss(served: bool) -> None:
+    """CACHE-16 fails where an answer that varies with the token outlives the token, by a login or a refresh."""
+    for by in ("login", "refresh"):
+        story = _story()
+        facts = _with(Cache_Control="max-age=600", Vary="Authorization")
+        story.call("settings.get", {}).meets(200, **facts).ok()
+        if by == "login":
+            tokens = json.dumps({"access_token": "a2", "refresh_token": "r2", "expires_in": 3600}).encode()
+            story.call("auth.login", {}, token=None).meets(200, body=tokens, issued=2).ok()
+        else:
+            story.refresh()
+        call = story.call("settings.get", {}, token=2)
+        (call.ok(source="cache") if served else call.meets(200).ok())
+        assert story.verdict("CACHE-16") == ("fail" if served else "pass")
+
+
+def test_a_star_matches_nothing() -> None:
+    """CACHE-16 fails where an answer that varies with everything is served a second time."""
+    story = _story()
+    story.call().meets(200, **_with(Cache_Control="max-age=600", Vary="*")).ok()
+    story.call().ok(source="cache")
+
+    assert story.verdict("CACHE-16") == "fail"
+
+
+def test_one_of_several_may_fit() -> None:
+    """CACHE-16 is not exercised where one of the stored answers is one to this request, or none is worth serving."""
+    story = _story()
+    for language in ("en", "de"):
+        sent: dict[str, Any] = {"sent_headers": [("accept-language", language)]}
+        _asks(story, language).meets(200, **_with(Cache_Control="max-age=600", Vary="Accept-Language"), **sent).ok()
+    _asks(story, "en").ok(source="cache")
+    assert story.verdict("CACHE-16") == "pass"
+
+    story = _story()
+    story.call().meets(200, **_with(Cache_Control="max-age=0", Vary="*")).ok()
+    story.call().meets(200).ok()
+    assert story.verdict("CACHE-16") == "not_exercised"
+
+
+# For real
+
+
+@cache
+def simulator() -> Simulator:
+    """Return the simulated world of the reference workspace."""
+    return Simulator(find_workspace())
+
+
+def judged(cache: type[Caching], story: dict[str, Any]) -> Judged:
+    """Play a scenario with a client that has this cache, and judge it by every clause."""
+    subject = with_cache(cache)
+    contract = CONTRACT.model_copy(update={"client": subject.name})
+    driver = InProcessDriver(subject, name=subject.name)
+    client = make_client(contract, driver, subject().hello(), profile="published", command="")
+    played = simulator().play(Case(f"http/{subject.name}", read_scenario(story), client, world="sim")).played
+    assert played.ending == "played", played.why
+    return simulator().judge(played)
+
+
+SETTINGS_AGAIN = find_workspace().find("cache/settings-after-signing-in-again")[0].scenario.to_file()
+READ_TWICE: dict[str, Any] = {"title": "Twice", "calls": [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}]}
+READ_AND_AWAY: dict[str, Any] = {
+    "title": "Away",
+    "calls": [
+        {"users.get": {"id": 1}},
+        {"advance": "2m"},
+        {"faults": [{"on": "users.get", "fault": {"status": 503}}]},
+        {"users.get": {"id": 1}},
+    ],
+}
+WHOLE_USER = {**USER, "created_at": "2024-02-29T12:00:00Z"}
+STRICT: dict[str, Any] = {
+    "title": "Strict",
+    "faults": [
+        {
+            "on": "users.get",
+            "plan": [
+                {"status": {"code": 200, "headers": {"Cache-Control": "no-store"}, "body": {"json": WHOLE_USER}}},
+                {"reset": "request"},
+            ],
+            "then": "last",
+        }
+    ],
+    "calls": [{"users.get": {"id": 1}}, {"users.get": {"id": 1}}],
+}
+BOUND = {"CACHE-04", "CACHE-05", "CACHE-08", "CACHE-16"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "story", "clause"),
+    [
+        (LooksAtTheUrlAlone, SETTINGS_AGAIN, "CACHE-16"),
+        (NeverAsksAgain, READ_AND_AWAY, "CACHE-04"),
+        (KeepsEverything, STRICT, "CACHE-05"),
+        (HandsOnThe304, READ_TWICE, "CACHE-08"),
+    ],
+)
+def test_a_good_cache_passes_and_a_bad_one_fails(bad: type[Caching], story: dict[str, Any], clause: str) -> None:
+    """Each must of an HTTP cache holds for a good one, and fails for one that lacks just this manner."""
+    good, worse = judged(Caching, story), judged(bad, story)
+
+    assert clause in good.exercised()
+    assert good.failing() == []
+    assert BOUND & set(worse.failing()) == {clause}
+
+
+@pytest.mark.parametrize("name", [loaded.name for loaded in find_workspace().find("cache/*")])
+def test_the_good_cache_passes_the_bundled_stories(name: str) -> None:
+    """In the scenarios about caches that it can take, nothing that a standard says fails the good HTTP cache."""
+    scenario = find_workspace().find(name)[0].scenario
+    driver = InProcessDriver(with_cache(Caching), name="http-cache")
+    client = make_client(CONTRACT, driver, with_cache(Caching)().hello(), profile="published", command="")
+    played = simulator().play(Case(name, scenario, client, world="sim")).played
+    assert played.ending in ("played", "unsupported"), played.why
+    if played.ending == "played":
+        assert BOUND.isdisjoint(simulator().judge(played).failing())
