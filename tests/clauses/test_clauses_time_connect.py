@@ -62,7 +62,7 @@ def _told(
 @given(
     st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=3),
     st.floats(0.1, 0.9),
-    st.floats(0.6, 30.0),
+    st.floats(0.7, 30.0),
     st.booleans(),
     st.booleans(),
 )
@@ -72,14 +72,16 @@ def test_each_connect_has_its_limit(off: list[int], short: float, long: float, w
     assume(seen or not {-1, 1} <= set(off))  # together they may come to what is promised
     lasted = [LIMIT + {-1: -short, 0: 0.0, 1: long}[item] for item in off]
     story = _told(*lasted, window=window, seen=seen)
+    wrong = -1 in off or (1 in off and not seen) or off[-1] == 1  # what follows a long one may be a long wait
 
-    assert story.verdict("TIME-01") == ("pass" if set(off) == {0} else "fail")
+    assert story.verdict("TIME-01") == ("fail" if wrong else "pass")
 
 
-@given(st.integers(1, 3), st.floats(0.0, 0.02), st.booleans())
-def test_waits_between_connects_are_no_impatience(made: int, wait: float, seen: bool) -> None:
-    """TIME-01 takes the waits that the contract allows for what they are."""
-    assert _told(*[LIMIT] * made, wait=wait, seen=seen).verdict("TIME-01") == "pass"
+@given(st.integers(1, 3), st.floats(0.0, 30.0))
+def test_waits_between_connects_are_others_business(made: int, wait: float) -> None:
+    """TIME-01 does not blame connects that are known for the waits between them; unknown ones, where waits are short."""
+    assert _told(*[LIMIT] * made, wait=wait).verdict("TIME-01") == "pass"
+    assert _told(*[LIMIT] * made, wait=min(wait, WAIT), seen=False).verdict("TIME-01") == "pass"
 
 
 @given(st.sampled_from(["timeout.read", "timeout.write", "refused", "offline", "closed", "other", "dns", "tls"]))

@@ -88,6 +88,11 @@ def _rules_that_fired(played: Played) -> dict[int, set[int]]:
         in_force = [index for index, entry in enumerate(played.history) if entry.first <= event.exchange]
         if in_force:
             found.setdefault(in_force[-1], set()).add(event.rule)
+    before = {event.fault for event in played.trace.before_http} if played.trace is not None else set()
+    for index, entry in enumerate(played.history):
+        for number, rule in enumerate(entry.rules):
+            if rule.on.connection and any(fault.name in before for step in rule.steps() for fault in step):
+                found.setdefault(index, set()).add(number)
     return found
 
 
@@ -111,6 +116,7 @@ def timeline_of(played: Played, *, marked: Iterable[int] = (), call: str | None 
     first = min([played.first, *marks])
     last = max([played.last, *marks])
     rows = [*_exchange_rows(trace, first, last, marks), *_call_rows(trace, first, last, call), *_change_rows(played)]
+    rows += _connection_rows(trace)
     rows.sort(key=lambda row: (row.t, row.kind == "call"))
     for row in rows:
         row.t = round(row.t - trace.began, 6)
@@ -166,6 +172,22 @@ def _change_rows(played: Played) -> Iterator[TimelineRow]:
         yield TimelineRow(t=entry.t, kind="change", text=text)
     for t, seconds in played.moves:
         yield TimelineRow(t=t, kind="change", text=f"the clock is moved on by {format_seconds(seconds)}")
+
+
+_HAPPENED = {
+    "unreachable": "connect {} gets nowhere",
+    "stalled": "connection {} is made and let be",
+    "handshake": "connection {} is shown a bad certificate",
+    "fin": "connection {} is made and closed",
+    "rst": "connection {} is made and reset",
+}
+
+
+def _connection_rows(trace: Trace) -> Iterator[TimelineRow]:
+    """Yield what faults before HTTP did."""
+    for event in trace.before_http:
+        text = "no connection is made from here on" if not event.connection else _HAPPENED[event.what]
+        yield TimelineRow(t=event.t, kind="change", text=text.format(event.connection), fault=event.fault)
 
 
 def _label(call: CallRecord) -> str:
