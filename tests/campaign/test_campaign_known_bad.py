@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,24 @@ def test_what_fails_only_beside_others_is_not_caught(run: Run) -> None:
 
     assert rate is not None
     assert rate.survivors[0].why == "it failed beside other cases, but not alone"
+
+
+def test_one_that_was_not_sure_does_not_end_the_hunt(run: Run) -> None:
+    """Where a clause failed beside other cases and not alone, the hunt goes on in the next scenario, and may succeed."""
+    lives = itertools.count()
+
+    def create() -> Small:
+        return Small() if next(lives) == 2 else Hasty()
+
+    results = run(BadClient("moody", create, ("RETRY-05",)))
+    rate = results.kill_rate
+
+    assert rate is not None
+    assert (rate.killed, rate.survivors) == (1, [])
+    assert [(case.scenario, case.verdict) for case in results.cases] == [
+        ("retry/busy", "flaky"),
+        ("cache/once", "fail"),
+    ]
 
 
 def test_a_client_that_cannot_be_made_is_no_success(run: Run) -> None:

@@ -20,6 +20,7 @@ from sadpath.verify.known_bad import (
     CONTRACT,
     BadClient,
     Hunted,
+    Named,
     bad_clients,
     fill_kill_rate,
     likeliest_first,
@@ -77,6 +78,8 @@ class _Hunt:
     caught: set[str] = field(default_factory=set)
     doubtful: list[tuple[str, int]] = field(default_factory=list)
     """Clauses that failed in a way that may depend on time, with the index of the case in ``judged``."""
+    waiting: deque[Named] = field(default_factory=deque)
+    """The scenarios that have not been tried."""
     problem: str | None = None
 
     def missing(self) -> list[str]:
@@ -170,20 +173,35 @@ class _Hunts:
         except (DriverError, UsageError) as error:
             hunt.problem = str(error)
             return
-        for loaded in likeliest_first(self.job.scenarios, hunt.clauses):
-            case = Case(loaded.name, loaded.scenario, hunt.client, self.job.seed, self.world.name)
-            hunt.take(judge_case(await self.world.play(case), hunt.clauses))
-            if not hunt.unseen():
-                return
+        hunt.waiting.extend(likeliest_first(self.job.scenarios, hunt.clauses))
+        while hunt.waiting and hunt.unseen():
+            await self._next(hunt, hunt.client)
+
+    async def _next(self, hunt: _Hunt, client: Client) -> None:
+        loaded = hunt.waiting.popleft()
+        case = Case(loaded.name, loaded.scenario, client, self.job.seed, self.world.name)
+        hunt.take(judge_case(await self.world.play(case), hunt.clauses))
 
     async def _confirm(self, hunts: list[_Hunt]) -> None:
-        """Run doubtful cases again, alone, until each missing clause has failed once more or no case is left."""
+        """Run doubtful cases again, alone, until each missing clause has failed once more.
+
+        What failed beside other cases only is no proof, and may yet fail for sure in a scenario that was not tried
+        since it had seemed to: so the hunt goes on there, alone from now on, until no scenario is left.
+        """
         for hunt in hunts:
-            for name, index in hunt.doubtful:
-                if name in hunt.caught:
-                    continue
-                first = hunt.judged[index]
-                again = judge_case(await self.world.play(first.played.case), hunt.clauses)
-                hunt.judged[index] = merged = first.merged(again)
-                hunt.caught.update(merged.failing())
-            self._watcher.judged_again(case_result(hunt.judged[hunt.doubtful[-1][1]]))
+            looked_at = 0
+            while hunt.missing():
+                for name, index in hunt.doubtful[looked_at:]:
+                    if name not in hunt.caught:
+                        await self._again(hunt, index)
+                looked_at = len(hunt.doubtful)
+                if not hunt.missing() or not hunt.waiting or hunt.client is None:
+                    break
+                await self._next(hunt, hunt.client)
+            self._watcher.judged_again(case_result(hunt.judged[-1]))
+
+    async def _again(self, hunt: _Hunt, index: int) -> None:
+        first = hunt.judged[index]
+        again = judge_case(await self.world.play(first.played.case), hunt.clauses)
+        hunt.judged[index] = merged = first.merged(again)
+        hunt.caught.update(merged.failing())
