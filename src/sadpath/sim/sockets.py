@@ -231,6 +231,11 @@ class SocketView:
         counter = getattr(self._sock, "unsent_bytes", None)
         return counter() if counter is not None else 0
 
+    def peer_left(self) -> bool:
+        """Tell whether the other side's FIN or RST has arrived, be it behind bytes that nobody has read."""
+        left = getattr(self._sock, "peer_left", None)
+        return left() if left is not None else False
+
     def getsockname(self) -> tuple[Any, ...]:
         """Return the local address."""
         return self._sock.getsockname()

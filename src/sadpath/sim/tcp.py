@@ -109,6 +109,10 @@ class SimSocket(SocketBase):
         """Return how many bytes have arrived and wait to be read."""
         return self._received_size
 
+    def peer_left(self) -> bool:
+        """Tell whether the other side's FIN or RST has arrived, be it behind bytes that nobody has read."""
+        return self._ended or self._state == _DEAD
+
     # Reading.
 
     def recv(self, size: int, flags: int = 0) -> bytes:
