@@ -44,6 +44,12 @@ WRITTEN: list[Any] = [
     "wrong_content_type", {"wrong_content_type": ""}, "bad_utf8", "deep_json", {"deep_json": 5}, "error_in_200",
     {"error_in_200": {"json": []}}, {"error_in_200": "no"}, "duplicate_delivery", {"slice": 5},
     {"slicer": {"size": 5, "gap": "0s"}}, "half_close", {"half_close": {"at": "body", "after": 4, "time": "1s"}},
+    {"wrong_length": 5}, {"wrong_length": {"by": -5, "ending": "stall"}}, "broken_chunk", {"broken_chunk": 5},
+    "MALFORMED_RESPONSE_CHUNK", "broken_gzip", {"broken_gzip": "cut"}, "bad_status_line", {"bad_status_line": "ICY 200"},
+    "garbage", {"garbage": 5}, "RANDOM_DATA_THEN_CLOSE", "oversized_header", {"oversized_header": 5}, "request_stall",
+    {"request_stall": 5}, "request_close", {"request_close": 5}, "request_reset", {"request_reset": 5},
+    "early_response", {"early_response": 503}, {"bursts": {"bad": 0.25, "good": 0.5}},
+    {"bursts": {"bad": 1.0, "good": 0.0, "loss": 0.5}},
 ]  # fmt: skip
 """Faults as a file writes them."""
 
@@ -90,6 +96,15 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"deep_json": 0}, "deep_json", "must be at least 1"),
     ({"slice": 0}, "slice", "at least one byte"),
     ({"half_close": {"at": "head", "after": 3}}, "half_close.after", "goes with `at: body`"),
+    ({"wrong_length": 0}, "wrong_length", "but not 0"),
+    ({"broken_chunk": -1}, "broken_chunk", "cannot be negative"),
+    ({"broken_gzip": "bad"}, "broken_gzip", "must be one of"),
+    ({"garbage": 0}, "garbage", "at least one byte"),
+    ({"oversized_header": "17MiB"}, "oversized_header", "at most 16MiB"),
+    ({"request_stall": {"at": "head"}}, "request_stall.at", "unknown key"),
+    ({"early_response": 200}, "early_response", "must be at least 400"),
+    ({"bursts": {"bad": 1.5, "good": 0.5}}, "bursts.bad", "must be at most 1"),
+    ({"bursts": {"bad": 0.5}}, "bursts.good", "missing"),
     ({"no_store": True}, "no_store", "takes a mapping"),
 ]
 
@@ -171,10 +186,16 @@ def test_settings_have_a_json_schema(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("name", ["status", "unauthorized", "invalid_grant"])
-def test_faults_that_answer_in_the_backends_place_say_so(name: str) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"status": 503}, "unauthorized", "invalid_grant", {"redirect": "/"}, "outage", "reject_login",
+        {"rate_limit": {"limit": 1, "window": "1s"}}, "early_response",
+    ],
+)  # fmt: skip
+def test_faults_that_answer_in_the_backends_place_say_so(written: Any) -> None:
     """``answers`` tells the faults that leave the backend out from those that commit its effect."""
-    assert Fault.model_validate({name: 503} if name == "status" else name).settings.answers()  # type: ignore[attr-defined] # every fault of the catalogue has it
+    assert Fault.model_validate(written).settings.answers()  # type: ignore[attr-defined] # every fault of the catalogue has it
     committed = Fault.model_validate({"status": {"code": 503, "committed": True}}).settings
     assert not committed.answers()  # type: ignore[attr-defined] # as above
 

@@ -26,6 +26,18 @@ READ = {"users.get": {"id": 1}}
 CREATE = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
 
 FORMS: dict[str, list[Any]] = {
+    "bad_status_line": ["bad_status_line", {"bad_status_line": "ICY 200 OK"}],
+    "broken_chunk": ["broken_chunk", {"broken_chunk": 20}, {"broken_chunk": 0}],
+    "broken_gzip": ["broken_gzip", {"broken_gzip": "cut"}, {"broken_gzip": "plain"}],
+    "bursts": [{"bursts": {"bad": 1, "good": 0}}],
+    "early_response": ["early_response", {"early_response": 503}],
+    "garbage": ["garbage"],
+    "oversized_header": ["oversized_header", {"oversized_header": "1MiB"}],
+    "request_close": ["request_close", {"request_close": 10}],
+    "request_reset": ["request_reset", {"request_reset": 10}],
+    "request_stall": ["request_stall", {"request_stall": 10}],
+    "wrong_length": [{"wrong_length": 5}, {"wrong_length": {"by": 5, "ending": "reset"}},
+                     {"wrong_length": {"by": 5, "ending": "stall"}}, {"wrong_length": -5}],
     "bad_utf8": ["bad_utf8"],
     "deep_json": [{"deep_json": 50}, "deep_json"],
     "duplicate_delivery": ["duplicate_delivery"],
@@ -75,6 +87,7 @@ NEVER: list[tuple[Any, str]] = [
     ({"truncate": {"after": 100_000}}, "users.get"),
     ({"truncate": {"after": 100_000}}, "orders.create"),
     ("not_modified_without_entry", "orders.create"),
+    *(({name: 10}, "users.get") for name in ("request_close", "request_reset", "request_stall")),
     ("etag_mismatch", "orders.create"),
     ("stale_while_error", "orders.create"),
     ({"outage": {"from": "1h"}}, "users.get"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NoReturn, Protocol
@@ -10,6 +11,7 @@ from sadpath.core.chance import Key, draw
 from sadpath.core.errors import AuthorError, HarnessError
 from sadpath.core.events import ExchangeEvent, FiredFault
 from sadpath.engine.asking import Headers
+from sadpath.engine.heads import read_head
 from sadpath.engine.plan import Decision, Plan
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
@@ -99,6 +101,7 @@ class EngineExchange:
         self._redactor = redactor
         self._acting: str | None = None
         self._closing: Fault | None = None
+        self._head: bytes | None = None
 
     # What faults call
 
@@ -222,13 +225,22 @@ class EngineExchange:
         await self._connection().fin(self._acting, seconds)
         raise ExchangeOver
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Send bytes past HTTP's framing.
 
         Raises:
             HarnessError: where there is no connection.
         """
         self._connection().transport.write(data)
+
+    async def stop_reading(self) -> NoReturn:
+        """Leave unread whatever the client sends, until it leaves or the session ends.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        await self._connection().deaf()
+        raise ExchangeOver
 
     def close_silently(self, fault: Fault) -> None:
         """Close the connection behind the answer, which does not say so.
@@ -288,7 +300,7 @@ class EngineExchange:
         if delivery.limit is not None:
             send = self._limited(send, *delivery.limit)
         if delivery.head is not None:
-            self._connection().rewrite = delivery.head
+            self._connection().rewrite = functools.partial(self._rewritten, delivery.head)
         self.started = True
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
@@ -309,10 +321,15 @@ class EngineExchange:
             return b""
         return answer.body
 
+    def _rewritten(self, rewrite: Callable[[bytes], bytes], head: bytes) -> bytes:
+        self._head = rewrite(head)
+        return self._head
+
     def _note(self, answer: Answer) -> None:
-        self.event.status = answer.status
-        self.event.response_body = answer.body[:KEPT]
-        self.event.response_headers = self._redactor.headers(answer.headers)
+        status, headers = (answer.status, answer.headers) if self._head is None else read_head(self._head)
+        self.event.status = status
+        self.event.response_body = answer.body[:KEPT] if status is not None else b""
+        self.event.response_headers = self._redactor.headers(headers)
 
     async def _send_body(self, send: Send, body: bytes, delivery: Delivery) -> None:
         """Send the body, stopping where the faults want it; only where that keeps something from the client.
@@ -334,6 +351,8 @@ class EngineExchange:
                 at = to
         for stop in stops:
             await stop.act()
+        for behind in delivery.behind:
+            await behind()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _is_chunked(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import socket
 import sys
 import termios
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sadpath.engine.wire import Wire
 
-__all__ = ["FaultTransport", "unsent_bytes"]
+__all__ = ["FaultTransport", "peer_left", "unsent_bytes"]
 
 _SO_NWRITE = 0x1024  # macOS's <sys/socket.h>; Python has no name for it
 
@@ -123,6 +124,23 @@ def unsent_bytes(transport: asyncio.Transport) -> int:
         return transport.get_write_buffer_size() + _in_kernel(transport.get_extra_info("socket"))
     beneath = getattr(tls, "_transport", None)
     return 0 if beneath is None else transport.get_write_buffer_size() + unsent_bytes(beneath)
+
+
+def peer_left(sock: Any) -> bool:
+    """Tell whether the other side's FIN or RST has arrived, be it behind bytes that nobody has read.
+
+    A socket that offers ``peer_left()`` is asked; else the system is, and one that cannot tell the end of one direction
+    tells only that of both.
+    """
+    ask = getattr(sock, "peer_left", None)
+    if ask is not None:
+        return bool(ask())
+    if sock is None or sock.fileno() < 0:
+        return True
+    ends = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+    poll = select.poll()
+    poll.register(sock.fileno(), ends)
+    return any(found & ends for _, found in poll.poll(0))
 
 
 def _in_kernel(sock: Any) -> int:

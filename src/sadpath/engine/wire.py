@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sadpath.core.clock import Clock
 from sadpath.core.events import ConnectionEvent, ExchangeEvent, Party
-from sadpath.engine.transport import FaultTransport, unsent_bytes
+from sadpath.engine.transport import FaultTransport, peer_left, unsent_bytes
 
 if TYPE_CHECKING:
     from sadpath.engine.session import Session
@@ -37,6 +37,7 @@ How = Literal["fin", "rst"]
 _DRAIN_SECONDS = 1.0
 _FIRST_POLL = 0.0005
 _LAST_POLL = 0.02
+_DEAF_POLL = 0.05
 _BACKLOG = 64 * 1024
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -307,6 +308,24 @@ class Wire:
             if not self._held:
                 self._let_in()
         return not self.released.is_set()
+
+    async def deaf(self) -> None:
+        """Read nothing more, until the client leaves or the session ends.
+
+        That the client has left is seen where its end has arrived, be it behind bytes that are not read. Where these
+        fill the buffers it cannot arrive, and nobody knows before the session's end.
+        """
+        self.inner.pause_reading()
+        sock = self.inner.get_extra_info("socket")
+        while not self.released.is_set():
+            if peer_left(sock):
+                self.draining = True
+                self.inner.resume_reading()
+                await self.released.wait()
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DEAF_POLL):
+                    await self.released.wait()
 
     def keep(self, data: bytes) -> bool:
         """Take received bytes while the connection is held or ending; False where the server is to have them."""

@@ -171,8 +171,12 @@ class Exchange(Protocol):
         """Shut down writing, and read on until the client leaves, so long at most; does not return."""
         ...
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Send bytes past HTTP's framing."""
+        ...
+
+    async def stop_reading(self) -> None:
+        """Leave unread whatever the client sends, until it leaves or the session ends; does not return."""
         ...
 
     def close_silently(self, fault: Fault) -> None:
@@ -261,13 +265,14 @@ class Delivery:
     ``limit`` drops what goes beyond so many bytes of head and body together, then acts, told the phase and, in a body
     of a stated length, the byte. ``pieces`` may split the body and pace it: it gives pairs of a wait in seconds and the
     bytes sent after it, and is asked for the next pair when those before it have left. ``head`` may rewrite the bytes
-    of the head, its empty line included.
+    of the head, its empty line included. What is in ``behind`` is done when the body's last byte is out.
     """
 
     interruptions: list[Interruption] = field(default_factory=list)
     limit: tuple[int, Callable[[Phase, int | None], Awaitable[None]]] | None = None
     pieces: Callable[[bytes], Iterable[tuple[float, bytes]]] | None = None
     head: Callable[[bytes], bytes] | None = None
+    behind: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def interrupt(self, after: int, act: Callable[[], Awaitable[None]]) -> None:
         """Add an interruption; those at the same byte keep their order."""

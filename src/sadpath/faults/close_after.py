@@ -11,8 +11,8 @@ __all__ = ["CloseAfter"]
 
 
 class CloseAfter(Fault):
-    """Sends the whole answer without ``Connection: close``, and then closes all the same (RFC 9112 §9.3: a client must
-    expect that at any time). Requests that were pipelined behind it are not served.
+    """Sends the whole answer without ``Connection: close``, and then closes all the same (RFC 9112 §9.3.1: a client
+    must expect that at any time). Requests that were pipelined behind it are not served.
 
     Where the answer says that the connection closes, as after HTTP/1.0, nothing is silent about it: the fault does not
     fire.

@@ -1,0 +1,54 @@
+"""The fault ``garbage``: bytes that are no HTTP at all."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator
+
+from sadpath.core.units import Size
+from sadpath.faults.base import Exchange, Fault
+from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+
+__all__ = ["Garbage"]
+
+_MOST = 16 * 1024 * 1024
+
+
+def _some(size: int) -> int:
+    if not 1 <= size <= _MOST:
+        raise ValueError("must be at least one byte and at most 16MiB")
+    return size
+
+
+class Garbage(Fault):
+    """Sends so many random bytes in the place of the answer, and then FIN; the backend has run.
+
+    The bytes are drawn by key, so the n-th match of a rule sends the same ones in every run. The first one is no
+    letter, so that they never look like HTTP.
+    """
+
+    name: ClassVar[str] = "garbage"
+    family: ClassVar[Family] = "in the response"
+    phase: ClassVar[Phase] = "response"
+    summary: ClassVar[str] = "Random bytes in the place of the answer, and then FIN."
+    scalar: ClassVar[str | None] = "size"
+    seen_by: ClassVar[dict[str, str]] = {
+        "curl": "exit 1",
+        "httpx": "RemoteProtocolError",
+        "browser": "net::ERR_INVALID_HTTP_RESPONSE",
+    }
+
+    size: Annotated[Size, AfterValidator(_some)] = 512
+
+    async def on_response(self, exchange: Exchange) -> None:
+        """Send it, and end."""
+        drawn = hashlib.shake_128(repr(exchange.draw(self.name)).encode()).digest(self.size)
+        exchange.fire(self, "response")
+        exchange.write(b"\xff" + drawn[1:])
+        await exchange.end("close")
+
+
+FAULTS.register(Garbage)
+FAULTS.alias("RANDOM_DATA_THEN_CLOSE", "garbage")
