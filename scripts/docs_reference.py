@@ -19,7 +19,9 @@ from sadpath.verify.clauses import Clause, all_clauses
 
 __all__ = ["render"]
 
-MOST_SCENARIOS = 8
+MOST_SCENARIOS, MOST_COVERING = 6, 12
+"""Scenarios that are named for a clause or fault on its own page, and in the table of what is covered."""
+
 SCENARIO = "[{0}](../../scenarios/{0}.yaml)"
 KNOWN_BAD = "[{0}](known-bad.md#{0})"
 LEVELS = {
@@ -223,8 +225,9 @@ def _coverage(facts: Facts) -> list[str]:
     topics = sorted({case["scenario"].partition("/")[0] for case in facts.cases})
     lines = ["# What the bundled scenarios cover", "", GENERATED, ""]
     lines += paragraph(
-        f"""{len(facts.cases)} scenarios, played by the reference client in the simulated world. A row without a
-        scenario gives the reason instead."""
+        f"""{len(facts.cases)} scenarios, played by the reference client in the simulated world: in how many of each
+        topic a clause is put to the test, or a fault takes effect, and those in which the fewest others are. A row
+        without a scenario gives the reason instead."""
     )
     lines += ["## Clauses", "", *_matrix("clause", facts.exercising, topics, facts.excused.get("clauses", {}))]
     lines += ["## Faults", "", *_matrix("fault", facts.firing, topics, facts.excused.get("faults", {}))]
@@ -234,10 +237,10 @@ def _coverage(facts: Facts) -> list[str]:
 def _matrix(
     what: str, rows: Mapping[str, Sequence[str]], topics: Sequence[str], excused: Mapping[str, str]
 ) -> list[str]:
-    """Return a table of one row for each clause or fault: in how many scenarios of each topic, and in which."""
+    """Return a table of one row for each clause or fault: in how many scenarios of each topic, and in which of all."""
     cells = []
     for name, scenarios in rows.items():
         by_topic = Counter(scenario.partition("/")[0] for scenario in scenarios)
-        where = links(scenarios, SCENARIO) or f"none: {excused.get(name, 'nobody says why')}"
+        where = links(scenarios, SCENARIO, MOST_COVERING) or f"none: {excused.get(name, 'nobody says why')}"
         cells.append([name, str(len(scenarios)), *(str(by_topic[topic] or "") for topic in topics), where])
     return table([what, "scenarios", *topics, "which"], cells)
