@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sadpath.client import CallCancelled, CancelToken, MemoryLocal, ShopClient
+from sadpath.client import CallCancelled, CancelToken, LibraryName, MemoryLocal, ShopClient
 from sadpath.client.policy import PoolPolicy
 from tests.client.scripted import Server, Step, after, problem, reply, serving, stall
 from tests.client.shopside import PATIENT, SESSION, USER, shop, success_of, until
@@ -238,6 +239,66 @@ def test_any_thread_may_cancel() -> None:
             with pytest.raises(CallCancelled, match="from outside"):
                 await call
             other.join()
+
+    asyncio.run(run())
+
+
+CALLS: dict[str, Callable[[ShopClient], Awaitable[Any]]] = {
+    "login": lambda client: client.login("ada@example.com", "secret"),
+    "logout": lambda client: client.logout(),
+    "cached read": lambda client: client.users.get(1),
+    "other read": lambda client: client.users.get(2),
+    "write": lambda client: client.users.update(1, {"user_name": "Eva"}),
+    "any request": lambda client: client.http("GET", "/users/1"),
+    "a page": lambda client: client.users.pages().load_next(),
+    "all pages": lambda client: client.users.all(),
+}
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_of_a_cancelled_task_sends_nothing(name: str, library: LibraryName) -> None:
+    """A task that is cancelled before it calls sends no byte, though a warm connection is at hand."""
+
+    async def run() -> None:
+        server = Server().on("*", reply(200, USER))
+        async with serving(server), shop(server, policy=PATIENT, library=library) as client:
+            success_of(await client.users.get(1))
+
+            async def cancelled_already() -> None:
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+                await CALLS[name](client)
+
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(cancelled_already())
+            await client.settle()
+            assert [seen.route for seen in server.seen] == ["GET /users/1"]
+            assert client.signed_in is (name != "logout")
+
+    asyncio.run(run())
+
+
+def test_a_call_in_the_clean_up_of_a_cancelled_task_is_made() -> None:
+    """Code that was told of a cancellation and says goodbye before it ends gets its call through."""
+
+    async def run() -> None:
+        async with serving(Server().on("*", reply(200, USER))) as server, shop(server) as client:
+            waiting = asyncio.Event()
+
+            async def polite() -> None:
+                try:
+                    await waiting.wait()
+                finally:
+                    success_of(await client.users.get(1))
+
+            task = asyncio.create_task(polite())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert server.count("GET /users/1") == 1
 
     asyncio.run(run())
 

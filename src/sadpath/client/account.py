@@ -15,7 +15,7 @@ from .redaction import Redactor
 from .remote import Remote
 from .result import Err, Result, Success
 from .session import Session, read_tokens
-from .tasks import Tasks
+from .tasks import Tasks, heed_cancellation
 
 __all__ = ["Account"]
 
@@ -44,6 +44,7 @@ class Account:
 
     async def login(self, email: str, password: str, *, headers: Mapping[str, str] | None = None) -> Result[SignedIn]:
         """Sign in. A failure leaves the session as it was. The tokens stay inside: the result shows none."""
+        await heed_cancellation()
         await self.session.load()
         call = self.book.open(AUTH_LOGIN.name)
         self.redactor.add(password)

@@ -23,6 +23,7 @@ from .policy import Policy
 from .ports import Chance, Clock, LocalDataSource, Logger, LogLevel, SavedSession, StandardLogger, TokenStore
 from .repositories import OrderRepository, SettingsRepository, UserRepository
 from .result import Err, Result, Success
+from .tasks import heed_cancellation
 
 __all__ = ["LOG_NAME", "ShopClient"]
 
@@ -162,6 +163,7 @@ class ShopClient:
         ``path`` is below the base URL, or an absolute URL; another origin gets no token. No key is invented.
         """
         stack = self.stack
+        await heed_cancellation()
         await stack.session.load()
         call = stack.book.open("http")
         outcome = await stack.remote.http(call, method, path, data=json, headers=headers, key=idempotency_key)

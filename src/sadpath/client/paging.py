@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from .failures import ConnectionFailure
 from .result import Err, Result, Success
-from .tasks import Tasks, end_of
+from .tasks import Tasks, end_of, heed_cancellation
 
 __all__ = ["Fetch", "Pager", "Step"]
 
@@ -77,6 +77,7 @@ class Pager(Generic[T]):
         """Load one more page and return its new items. At the end, and after a restart meanwhile, there are none."""
         if self.done:
             return Success([])
+        await heed_cancellation()
         if self._loading is None or self._loading.done():
             self._loading = self._tasks.start(self._load(self._progress), "next page")
             self._waiting = 0

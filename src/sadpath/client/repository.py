@@ -27,7 +27,7 @@ from .ports import Clock, Entry, EntryKey, LocalDataSource
 from .remote import Fetched, NotModified, Remote
 from .result import Err, Result, Success
 from .session import Session
-from .tasks import end_of
+from .tasks import end_of, heed_cancellation
 
 __all__ = ["Held", "Reading", "Repository"]
 
@@ -94,6 +94,7 @@ class Repository:
         deadline: Deadline | None = None,
     ) -> Result[T]:
         """Answer a read by the operation's strategy. ``headers`` go out with this call's own requests only."""
+        await heed_cancellation()
         await self.session.load()
         call = self.book.open(operation.name, deadline)
         try:
@@ -111,6 +112,7 @@ class Repository:
         replayable: bool = True,
     ) -> Result[T]:
         """Carry out a write, and drop from the cache what it made out of date."""
+        await heed_cancellation()
         await self.session.load()
         call = self.book.open(operation.name)
         try:

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["Tasks", "end_of"]
+import anyio.lowlevel
+
+__all__ = ["Tasks", "end_of", "heed_cancellation"]
 
 T = TypeVar("T")
 
@@ -23,6 +25,16 @@ async def end_of(task: asyncio.Future[Any]) -> None:
             continue
     if not task.cancelled():
         task.exception()
+
+
+async def heed_cancellation() -> None:
+    """Let a task that was cancelled already hear of it now, before it begins anything.
+
+    Otherwise it would hear where it first waits, and that may be behind the first bytes of a request.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        await anyio.lowlevel.checkpoint()
 
 
 class Tasks:
