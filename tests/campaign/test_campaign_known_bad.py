@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from sadpath.core.errors import UsageError
+from sadpath.verify.clauses import clause
 from sadpath.verify.contract import Contract
 from sadpath.verify.hunting import verify_known_bad
-from sadpath.verify.known_bad import BadClient
+from sadpath.verify.known_bad import BadClient, likeliest_first
 from sadpath.verify.results import Results, exit_code
 from sadpath.verify.run import Job, choose_scenarios, live_world
 from sadpath.workspace import Workspace
-from tests.campaign.arranged import BUSY_ONCE, CUT, READ, scenario
+from tests.campaign.arranged import BUSY_ONCE, CUT, READ, scenario, workspace
 from tests.campaign.small import CAPABILITIES, POLICY, Broken, Escapes, Hasty, Small, Stubborn, moody
 
 BUSY = {"faults": [{"on": {"role": "read"}, "fault": {"status": 503}}], "calls": READ}
@@ -67,6 +68,17 @@ def test_the_likeliest_scenarios_come_first_and_the_rest_only_if_need_be(run: Ru
     results = run(BadClient("stubborn", Stubborn, ("RETRY-01",)))
 
     assert [case.scenario for case in results.cases] == ["retry/busy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "topic"), [("END-01", "transport"), ("IDEM-02", "idempotency"), ("PAGE-01", "pagination")]
+)
+def test_each_family_has_its_topics(name: str, topic: str) -> None:
+    """The scenarios that are about a clause's family come before all others."""
+    order = [item.name.partition("/")[0] for item in likeliest_first(workspace().find("*"), [clause(name)])]
+
+    assert order[: order.count(topic)] == [topic] * order.count(topic)
+    assert topic in order
 
 
 def test_a_survivor_fails_the_run_and_is_named(run: Run) -> None:

@@ -30,17 +30,20 @@ CONTRACT = "reference"
 _REGISTRY = "sadpath.subjects.known_bad"
 
 _TOPICS = {
-    "RETRY": ("retry",),
-    "TIME": ("transport", "retry"),
     "AUTH": ("refresh", "login"),
     "CACHE": ("cache",),
-    "ERROR": ("errors",),
-    "PAGE": ("pagination",),
     "CANCEL": ("cancellation",),
-    "CONN": ("connectivity",),
+    "CONN": ("transport", "cache"),
+    "END": ("transport",),
+    "ERROR": ("errors",),
+    "HEAL": ("transport", "refresh"),
+    "HONEST": ("cache", "retry"),
+    "IDEM": ("idempotency",),
+    "PAGE": ("pagination",),
     "POOL": ("transport", "cancellation"),
-    "REDIR": ("redirects",),
-    "IDEM": ("retry",),
+    "REDIR": ("redirects", "errors", "transport"),
+    "RETRY": ("retry",),
+    "TIME": ("transport", "retry"),
 }
 """In which folders of ``scenarios/`` a family's clauses are likeliest to be put to the test."""
 
