@@ -226,7 +226,11 @@ def explained() -> dict[tuple[str, str, str], str]:
     if not SURVIVORS.exists():
         return {}
     table = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
-    return {(item["module"], item["before"], item["after"]): item["reason"] for item in table.get("survivor", [])}
+    return {
+        (item["module"], item["before"], after): item["reason"]
+        for item in table.get("survivor", [])
+        for after in item["after"]
+    }
 
 
 def check(name: str, jobs: int) -> bool:
