@@ -9,6 +9,7 @@ import pytest
 from tests.engine.bench import BODY, HEAD, Bench, get, post, run
 
 CLOSE = "Connection: close"
+BROKEN = ("broken_chunk", "bad_status_line", "garbage")
 
 
 @pytest.mark.parametrize(("ending", "seen"), [("close", "fin"), ("reset", "rst"), ("stall", "open")])
@@ -238,5 +239,10 @@ def test_curl_and_httpx_see_it() -> None:
             ):
                 bench.inject(fault, then="repeat")
                 assert (fault, await bench.curl("/item"), await bench.httpx_raises()) == (fault, curl, exception)
+            broken = [
+                event for event in bench.session.journal.exchanges if event.fired and event.fired[0].name in BROKEN
+            ]
+            assert len(broken) == 6
+            assert {event.ended.by for event in broken} == {"server"}, "whoever leaves over such bytes has not begun it"
 
     run(scene)

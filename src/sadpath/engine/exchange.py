@@ -225,6 +225,15 @@ class EngineExchange:
         await self._connection().fin(self._acting, seconds)
         raise ExchangeOver
 
+    async def break_off(self) -> NoReturn:
+        """End by FIN, right behind bytes over which the client may leave.
+
+        Raises:
+            HarnessError: where there is no connection.
+        """
+        await self._connection().fin(self._acting, at_once=True)
+        raise ExchangeOver
+
     def write(self, data: bytes) -> None:
         """Send bytes past HTTP's framing.
 

@@ -213,13 +213,18 @@ class Wire:
             self._idle.cancel()
             self._idle = None
 
-    async def fin(self, fault: str | None = None, drain: float = _DRAIN_SECONDS) -> None:
-        """End with FIN, once the bytes that were promised have left; then read on to the client's end or ``drain``."""
+    async def fin(self, fault: str | None = None, drain: float = _DRAIN_SECONDS, *, at_once: bool = False) -> None:
+        """End with FIN, once the bytes that were promised have left; then read on to the client's end or ``drain``.
+
+        ``at_once`` does not wait until they have left, but lets FIN follow right behind them: a client that leaves over
+        what it reads is then not taken for the one that ended the connection.
+        """
         if self.gone.is_set():
             return
         self.draining = True
         self.inner.resume_reading()
-        await self._left()
+        if not at_once or self.secure:  # below TLS the FIN would overtake them
+            await self._left()
         if self.gone.is_set():
             return
         self._shut_down()

@@ -40,7 +40,7 @@ class BadStatusLine(Fault):
     def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:
         """Replace the line."""
         delivery.head = functools.partial(self._replace, exchange)
-        delivery.behind.append(functools.partial(exchange.end, "close"))
+        delivery.behind.append(exchange.break_off)
 
     def _replace(self, exchange: Exchange, head: bytes) -> bytes:
         exchange.fire(self, "head")

@@ -171,6 +171,10 @@ class Exchange(Protocol):
         """Shut down writing, and read on until the client leaves, so long at most; does not return."""
         ...
 
+    async def break_off(self) -> None:
+        """End by FIN, right behind bytes over which the client may leave; does not return."""
+        ...
+
     def write(self, data: bytes) -> None:
         """Send bytes past HTTP's framing."""
         ...

@@ -48,7 +48,7 @@ class BrokenChunk(Fault):
     async def _break(self, exchange: Exchange, after: int) -> None:
         exchange.fire(self, "body", after)
         exchange.write(_NO_CHUNK)
-        await exchange.end("close")
+        await exchange.break_off()
 
 
 FAULTS.register(BrokenChunk)

@@ -47,7 +47,7 @@ class Garbage(Fault):
         drawn = hashlib.shake_128(repr(exchange.draw(self.name)).encode()).digest(self.size)
         exchange.fire(self, "response")
         exchange.write(b"\xff" + drawn[1:])
-        await exchange.end("close")
+        await exchange.break_off()
 
 
 FAULTS.register(Garbage)
