@@ -29,7 +29,7 @@ def _met(run: SimPlayed) -> list[tuple[int, str, str | None]]:
 def _outcomes(run: SimPlayed) -> list[tuple[str, str | None, int | None]]:
     trace = run.played.trace
     assert trace is not None
-    found = []
+    found: list[tuple[str, str | None, int | None]] = []
     for call in trace.case_calls():
         assert call.outcome is not None
         kind = None if call.outcome.error is None else call.outcome.error.kind
