@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sadpath.verify.simworld import Simulator
+from sadpath.verify.simworld import SimPlayed, Simulator
 from tests.campaign.arranged import workspace
-from tests.simworld.arranged_sim import READ, SimPlayed, known, play, sim_case
+from tests.simworld.arranged_sim import READ, known, play, sim_case
 
 TLS = {"tls": True}
 
