@@ -121,6 +121,8 @@ def caused(error: Exception, cause: BaseException) -> Exception:
             "refused",
         ),
         (caused(httpcore.ReadError("x"), caused(anyio.BrokenResourceError(), ConnectionResetError())), "reset"),
+        (caused(httpcore.ConnectError("x"), caused(ConnectionResetError(), ssl.SSLWantReadError(2, "x"))), "reset"),
+        (caused(httpcore.ConnectError("x"), caused(ssl.SSLWantReadError(2, "x"), ssl.SSLError(1, "alert"))), "tls"),
         (httpcore.RemoteProtocolError("Server disconnected without sending a response."), "closed"),
         (
             httpcore.RemoteProtocolError(

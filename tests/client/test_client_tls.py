@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random  # noqa: TID251 - a seeded generator for when to cancel
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,6 +48,28 @@ async def secure(server: Server, host: str = "127.0.0.1", authority: trustme.CA 
 def pem(authority: trustme.CA = AUTHORITY) -> str:
     """Return an authority's certificate."""
     return authority.cert_pem.bytes().decode()
+
+
+@pytest.mark.parametrize(("how", "kind"), [("reset", "reset"), ("close", "closed")])
+def test_a_handshake_that_breaks_is_no_certificate_failure(how: str, kind: str) -> None:
+    """A connection that ends in the midst of the handshake is what it is without TLS: one to try again."""
+
+    async def run() -> None:
+        def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if how == "reset":
+                linger = b"\1\0\0\0\0\0\0\0"
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            asyncio.get_running_loop().call_later(0.02, writer.transport.abort if how == "reset" else writer.close)
+
+        listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        async with ShopClient.create(url, policy=QUICK, ca_pem=pem()) as client:
+            failure = failure_of(await client.users.get(1))
+        listener.close()
+        assert (failure.kind, failure.sent) == (kind, False)
+        assert failure.attempts == 1 + QUICK.retry.max_retries
+
+    asyncio.run(run())
 
 
 def test_trusted_authority_is_spoken_to() -> None:

@@ -42,6 +42,9 @@ __all__ = ["FailureMap", "Problem", "read_problem"]
 
 _LIBRARIES = frozenset({"httpx", "httpcore", "httpx2", "httpcore2", "h11", "anyio"})
 _NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+_STILL_WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What the library of TLS was at when the connection broke: no failure of TLS, but the wait for more bytes."""
+
 _LONGEST_MESSAGE = 500
 _DEEPEST_CAUSE = 16
 
@@ -207,7 +210,7 @@ def _of_cause(error: BaseException) -> Failure | None:
     causes = [cause for cause in _causes(error) if cause is not error]
     # A certificate failure stands behind other errors; it must not be taken for one of those.
     for cause in causes:
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _STILL_WAITING):
             return _of_system(cause)
     for cause in causes:
         found = _of_system(cause)
@@ -221,6 +224,8 @@ def _of_cause(error: BaseException) -> Failure | None:
 
 def _of_system(error: BaseException) -> Failure | None:
     text = str(error)
+    if isinstance(error, _STILL_WAITING):
+        return None
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         # The connection ended; nobody objected to a certificate.
         return _closed(text)
