@@ -79,24 +79,43 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Mutant:
-    """One small change: the module's file name, the lines that differ, and the whole changed source."""
+    """One small change: the module's file name, the lines that differ, the line above, and the whole changed source."""
 
     module: str
     line: int
     before: str
     after: str
+    above: str
     source: str
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What it is known by; line numbers would change with every edit."""
-        return self.module, self.before, self.after
 
     def diff(self) -> str:
         """Return the change as a reader wants to see it."""
         minus = "".join(f"    - {text}\n" for text in self.before.splitlines())
         plus = "".join(f"    + {text}\n" for text in self.after.splitlines())
         return f"{self.module}:{self.line}\n{minus}{plus}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a change may go unnoticed. It is known by its lines, for numbers change with every edit.
+
+    ``above`` is needed only where a module has the same line more than once.
+    """
+
+    module: str
+    before: str
+    after: str
+    above: str | None
+    reason: str
+
+    def covers(self, mutant: Mutant) -> bool:
+        """Tell whether it is about a change."""
+        same = (self.module, self.before, self.after) == (mutant.module, mutant.before, mutant.after)
+        return same and self.above in (None, mutant.above)
+
+    def said(self) -> str:
+        """Return what it is about as a reader wants to see it."""
+        return f"{self.module}\n    - {self.before}\n    + {self.after}\n"
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -121,8 +140,11 @@ def _compiles(source: str) -> bool:
     return True
 
 
-def _difference(one: str, other: str) -> tuple[int, str, str]:
-    """Return the first line that differs, and the lines before and after, without their indentation."""
+def _difference(one: str, other: str) -> tuple[int, str, str, str]:
+    """Return the number of the first line that differs, the lines before and after, and the line above the first.
+
+    All of them are without their indentation.
+    """
     minus: list[str] = []
     plus: list[str] = []
     first = 0
@@ -132,7 +154,7 @@ def _difference(one: str, other: str) -> tuple[int, str, str]:
             first = first or i1 + 1
             minus += [line.strip() for line in a[i1:i2]]
             plus += [line.strip() for line in b[j1:j2]]
-    return first, "\n".join(minus), "\n".join(plus)
+    return first, "\n".join(minus), "\n".join(plus), a[first - 2].strip() if first > 1 else ""
 
 
 class Swapped(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -221,39 +243,38 @@ def survivors(work: Sequence[Mutant], files: list[str], jobs: int) -> list[Mutan
     return left
 
 
-def explained() -> dict[tuple[str, str, str], str]:
-    """Return the survivors that are explained, with the reason."""
-    if not SURVIVORS.exists():
-        return {}
+def explanations(module: str) -> list[Explanation]:
+    """Return what is explained of a module."""
     table = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))
-    return {
-        (item["module"], item["before"], after): item["reason"]
-        for item in table.get("survivor", [])
+    return [
+        Explanation(module, item["before"], after, item.get("above"), item["reason"])
+        for item in table["survivor"]
+        if item["module"] == module
         for after in item["after"]
-    }
+    ]
 
 
 def check(name: str, jobs: int) -> bool:
-    """Try every change of one module; tell whether each is noticed or explained."""
+    """Try every change of one module; tell whether each is noticed or explained, and each explanation needed."""
     began = time.monotonic()
-    work, reasons = list(mutants(CLAUSES / name)), explained()
+    work, known = list(mutants(CLAUSES / name)), explanations(name)
     left = survivors(work, tests_of(name), jobs)
-    bad = [mutant for mutant in left if mutant.key not in reasons]
-    made, surviving = {mutant.key for mutant in work}, {mutant.key for mutant in left}
-    gone = [key for key in reasons if key[0] == name and key not in made]
-    noticed = [key for key in reasons if key in made and key not in surviving]
+    bad = [mutant for mutant in left if not any(item.covers(mutant) for item in known)]
     print(
         f"{name}: {len(work)} changes, {len(work) - len(left)} noticed, {len(left) - len(bad)} explained, "
         f"{len(bad)} not; {time.monotonic() - began:.0f} s"
     )
-    for mutant in bad:
-        print(f"  not noticed, not explained: {mutant.diff()}", end="")
-    for _, before, after in gone:
-        print(f"  explained, but cannot be made any more:\n    - {before}\n    + {after}")
-    for _, before, after in noticed:
-        print(f"  explained, but noticed:\n    - {before}\n    + {after}")
-    sys.stdout.flush()
-    return not (bad or gone or noticed)
+    wrong = [f"not noticed, and not explained: {mutant.diff()}" for mutant in bad]
+    for item in known:
+        covered = [mutant for mutant in work if item.covers(mutant)]
+        if not covered:
+            wrong.append(f"explained, but cannot be made any more: {item.said()}")
+        elif len(covered) > 1:
+            wrong.append(f"explained for more than one line; `above` tells them apart: {item.said()}")
+        elif covered[0] not in left:
+            wrong.append(f"explained, but noticed: {item.said()}")
+    print("".join(f"  {text}" for text in wrong), end="", flush=True)
+    return not wrong
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -219,3 +219,45 @@ def test_what_was_found_out_while_healing_counts() -> None:
     healing.fails("unauthorized", 401)
 
     assert story.verdict("AUTH-07") == "pass"
+
+
+def test_a_refresh_right_after_another_is_not_beside_it() -> None:
+    """AUTH-01 lets a refresh follow at the moment when the one before has failed, and says how far two overlap."""
+    story = Story(policy=LATER)
+    call = story.call().meets(401)
+    story.refresh(503).refresh(200)
+    call.meets(200, token=2).ok()
+    assert story.verdict("AUTH-01") == "pass"
+
+    beside = Story(policy=LATER)
+    call = beside.call().meets(401)
+    at = beside.t
+    beside.refresh(at=at, takes=0.03).refresh(503, at=at + 0.01)
+    call.meets(200, token=2).ok()
+    assert "came 0.020 s before exchange 2 was over" in _sentence(beside, "AUTH-01")
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(False, "pass"), (True, "fail")])
+def test_a_token_that_was_replaced_meanwhile_asks_for_a_replay(late: bool, verdict: str) -> None:
+    """AUTH-01 wants the replay of a call that has had its refresh, if its 401 came after a newer token."""
+    story = Story(policy={**LATER, "auth": {"refreshes_per_call": 1}}, scenario={"given": {"access_token": "expired"}})
+    call = story.call(at=1.0, token=2)
+    story.refresh(at=1.0, presents=1, issues=2)
+    story.t = 1.01
+    call.meets(401, takes=0.2 if late else 0.01)
+    story.call(args={"id": 2}, at=1.02, token=2).meets(401).hangs()
+    story.refresh(at=1.05, presents=2, issues=3)
+    story.t = 1.3
+    call.fails("unauthorized", 401)
+
+    assert story.verdict("AUTH-01") == verdict
+
+
+def test_an_early_refresh_may_be_refused() -> None:
+    """AUTH-04 is about what follows from the refresh endpoint's 401, not about the refresh that it answers."""
+    story = Story(policy=LATER)
+    call = story.call()
+    story.refresh(401)
+    call.meets(200).ok()
+
+    assert story.verdict("AUTH-04") == "pass"
