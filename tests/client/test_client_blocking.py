@@ -43,6 +43,10 @@ PAGES = [
 ]
 
 
+ON_THE_LOOP = {"background_work", "connectivity_changes", "listen"}
+"""What is told on the event loop, or of its tasks: nothing for another thread."""
+
+
 @contextmanager
 def served(server: Server) -> Iterator[Server]:
     """Run a server in a loop and thread of its own."""
@@ -93,8 +97,8 @@ def blocking(server: Server, **options: Any) -> Iterator[BlockingShopClient]:
     ],
 )
 def test_nothing_is_missing(facade: type, original: type) -> None:
-    """Whatever the client offers, its façade offers, but for the names of running tasks."""
-    wanted = {name for name in vars(original) if not name.startswith("_")} - {"background_work"}
+    """Whatever the client offers, its façade offers, but for what only code on the event loop can use."""
+    wanted = {name for name in vars(original) if not name.startswith("_")} - ON_THE_LOOP
 
     assert wanted <= {name for name in dir(facade) if not name.startswith("_")}
 

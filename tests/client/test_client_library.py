@@ -8,6 +8,7 @@ import json
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -19,6 +20,7 @@ from tests.client.shopside import QUICK, USER, failure_of, success_of
 from tests.client.test_client_tls import pem, secure
 
 Name = Literal["httpx", "httpx2"]
+ROOT = Path(__file__).resolve().parents[2]
 NAMES: tuple[Name, ...] = ("httpx", "httpx2")
 GZIPPED = gzip.compress(json.dumps(USER).encode())
 
@@ -120,3 +122,24 @@ def test_a_missing_library_is_an_import_error() -> None:
     """Whoever guards imports with ``ImportError`` catches this one too."""
     assert issubclass(MissingLibraryError, ImportError)
     assert isinstance(load_library("httpx2").http.create_ssl_context(trust_env=False), ssl.SSLContext)
+
+
+def test_the_judge_finds_nothing_on_httpx2() -> None:
+    """``sadpath verify httpx2`` judges the client on that library by the same promises, and it keeps them."""
+    command = [
+        sys.executable,
+        "-m",
+        "sadpath",
+        "verify",
+        "httpx2",
+        "--scenario",
+        "re*/*",
+        "--examples",
+        "10",
+        "--jobs",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, cwd=ROOT)
+
+    assert done.returncode == 0, done.stdout
+    assert "httpx2" in done.stdout
