@@ -171,6 +171,16 @@ def test_only_the_content_of_a_success_must_be_read(status: int) -> None:
     assert _in_the_body(3.0, status=status, kind="server").verdict("TIME-03") == "fail"
 
 
+def test_a_head_that_may_have_come_too_late_is_no_body() -> None:
+    """TIME-03 does not hold a client to the body of an answer whose head was still on its way at the limit."""
+    story = Story(policy=READ, scenario={"given": {"network": {"latency": "300ms"}}})
+    call, t = story.call(), story.t
+    call.gives_up(after=1.0, status=200, first=t + 0.9, last=t + 0.9, sent=220, body=USER_BODY, fired=IN_PIECES)
+    call.waits(0.02).meets(200).ok()
+
+    assert story.verdict("TIME-03") != "fail"
+
+
 def test_silence_before_the_answer_is_another_matter() -> None:
     """TIME-03 is not exercised by a silence before the head, nor TIME-02 by one after it."""
     assert _silent(1.0).verdict("TIME-03") == "not_exercised"

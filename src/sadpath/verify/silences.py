@@ -106,6 +106,8 @@ def too_long(trace: Trace, silence: Silence) -> bool:
 def too_short(trace: Trace, unit: Unit, silence: Silence) -> bool:
     """Tell whether a client surely gave up before its read timeout, and for no other limit of its own."""
     limits = trace.limits(unit.call)
+    if silence.in_body and not silence.sight.told:
+        return False  # the head may have come too late already
     early = silence.given_up and not silence.sight.whole and limits.in_time(silence.gap)
     return early and limits.before_end(silence.until)
 
