@@ -19,7 +19,7 @@ CAPABILITIES = ["retry", "token_refresh", "cancel", "error_kinds", "call_tag", "
 POLICY: dict[str, Any] = {
     "timeouts": {"connect": "1s", "read": "500ms", "total": "2s"},
     "retry": {
-        "max_retries": 2,
+        "max_retries": 1,
         "first_delay": "30ms",
         "factor": 2,
         "jitter": "none",
@@ -40,7 +40,7 @@ _PATHS = {"users.get": "/users/{id}", "settings.get": "/settings"}
 class Small:
     """A client that reads, retries, refreshes under a lock, and reports every failure by its kind."""
 
-    retries: ClassVar[int] = 2
+    retries: ClassVar[int] = 1
     read_timeout: ClassVar[float | None] = 0.5
     first_delay: ClassVar[float] = 0.03
 

@@ -15,7 +15,7 @@ from sadpath.verify.played import Case, Client
 from sadpath.verify.results import ClauseResult
 from sadpath.verify.summary import client_result, facts_of, summarize
 from tests.campaign.arranged import BUSY_ONCE, CUT, READ, case, client, judged, play
-from tests.campaign.small import Escapes, Small, Stubborn
+from tests.campaign.small import POLICY, Escapes, Small, Stubborn
 
 BUSY: dict[str, Any] = {"title": "Busy", "faults": [{"on": {"role": "read"}, "fault": {"status": 503}}], "calls": READ}
 NEVER = {"title": "Never", "faults": [{"on": {"role": "create"}, "fault": {"status": 503}}], "calls": READ}
@@ -122,13 +122,42 @@ def test_a_contract_chooses_its_clauses() -> None:
     assert [clause.id for clause in clauses_for(who.contract)] == ["END-01", "RETRY-01", "SCEN-01"]
 
 
+def test_as_many_attempts_as_are_promised() -> None:
+    """``max`` stands for the attempts that the client's contract promises."""
+    who = client(policy={**POLICY, "retry": {**POLICY["retry"], "max_retries": 2}})
+    expect = {"for": "small", "attempts": {"users.get": "max"}}
+    found = judged(case({**BUSY_ONCE, "heal": False, "expect": expect}, who)).judgements["SCEN-01"]
+
+    assert "made 2 attempts (exchanges 1 and 2), where the scenario expects 3 (max)" in found.findings[0].sentence
+
+
+def test_what_fails_as_expected_is_not_unexpected() -> None:
+    """A case's failures are told apart by what the contract expects of such a case."""
+    listed = [{"clause": "RETRY-04", "reason": "Three are better than one."}]
+    found = judged(case(BUSY, client(Stubborn, "stubborn", expected_failures=listed), heal=False))
+
+    assert (found.failing(), found.unexpected()) == (["RETRY-01", "RETRY-04"], ["RETRY-01"])
+
+
+def test_a_client_with_one_retry_holds_what_the_standard_advises() -> None:
+    """RETRY-04 is held by a client that retries once, and fails one that retries its retries."""
+    good, bad = judged(case(BUSY, heal=False)), judged(case(BUSY, client(Stubborn, "stubborn"), heal=False))
+
+    assert good.judgements["RETRY-04"].verdict == "pass"
+    assert bad.judgements["RETRY-04"].verdict == "fail"
+
+
 @pytest.mark.parametrize(
     ("expect", "sentence"),
     [
         ({"outcome": "ok", "attempts": {"users.get": 2}}, None),
         ({"outcome": ["cancelled", "ok"]}, None),
         ({"outcome": "server"}, "ended well, where the scenario expects server"),
-        ({"attempts": {"users.get": "max"}}, "made 2 attempts (exchanges 1 and 2), where the scenario expects 3 (max)"),
+        ({"attempts": {"users.get": 1}}, "made 2 attempts (exchanges 1 and 2), where the scenario expects 1"),
+        (
+            {"attempts": {"settings.get": "max"}},
+            "No call of settings.get was made, where the scenario expects 2 attempts",
+        ),
         ({"attempts": {"settings.get": 1}}, "No call of settings.get was made"),
     ],
 )

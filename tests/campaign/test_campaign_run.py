@@ -117,7 +117,7 @@ def test_a_failure_that_has_nothing_to_do_with_time_is_not_run_again() -> None:
     who = client(Stubborn, "stubborn", policy={"retry": {"max_retries": 2}})
     found = campaign([case(BUSY, who, heal=False)], watcher=watcher)
 
-    assert found.judged[0].failing() == ["RETRY-01"]
+    assert found.judged[0].failing() == ["RETRY-01", "RETRY-04"]
     assert not any(line.startswith("again") for line in watcher.heard)
 
 

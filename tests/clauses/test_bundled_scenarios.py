@@ -79,10 +79,10 @@ def _verified(world: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["sim", "live"])
 def test_the_reference_client_holds_everywhere(world: str) -> None:
-    """The reference client passes every case in both worlds, and each has tested something; flaky is no failure."""
+    """The reference client passes every case in both worlds, or fails it as expected; flaky is no failure."""
     verdicts = {case["scenario"]: (case["verdict"], case.get("why")) for case in _verified(world)["cases"]}
 
-    assert {name: found for name, found in verdicts.items() if found[0] not in ("pass", "flaky")} == {}
+    assert {name: found for name, found in verdicts.items() if found[0] not in ("pass", "flaky", "xfail")} == {}
     assert set(verdicts) == {loaded.name for loaded in BUNDLED}
     assert _verified(world)["errors"] == []
 

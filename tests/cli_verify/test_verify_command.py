@@ -110,7 +110,7 @@ def test_a_client_that_falls_short_exits_with_one(work: Path) -> None:
     assert "of retry/busy:" in done.stdout
     assert words[:2] == ["sadpath", "replay"]
     assert again.returncode == 1
-    assert "Verdict: the same as stored: RETRY-01 broken." in again.stdout
+    assert "Verdict: the same as stored: RETRY-01, RETRY-04 broken." in again.stdout
 
 
 def test_json_is_all_that_stdout_holds(work: Path) -> None:
@@ -159,12 +159,12 @@ def test_several_clients_are_judged_at_once(work: Path) -> None:
     clients = {client["name"]: client["totals"].get("fail", 0) for client in json.loads(done.stdout)["clients"]}
 
     assert done.returncode == 1
-    assert clients == {"small": 0, "stubborn": 1}
+    assert clients == {"small": 0, "stubborn": 2}
 
 
 def test_expected_failures_and_stale_ones(work: Path) -> None:
     """A listed failure exits with 0 while it fails, and with 1 once it passes."""
-    listed = [{"clause": "RETRY-01", "reason": "It is stubborn, and we know."}]
+    listed = [{"clause": "RETRY-0[14]", "reason": "It is stubborn, and we know."}]
     _contract(work, "stubborn", "Stubborn", expected_failures=listed)
     _contract(work, "mended", "Small", expected_failures=listed)
     known, stale = _verify(work, "stubborn"), _verify(work, "mended")

@@ -70,4 +70,4 @@ def test_it_is_found_no_more(name: str, profile: str) -> None:
     """No clause finds anything in it any more."""
     case = case_of(read_scenario({"title": name, **CASES[name]}), _client(profile))
 
-    assert SIMULATOR.judge(SIMULATOR.play(case).played).failing() == []
+    assert SIMULATOR.judge(SIMULATOR.play(case).played).unexpected() == []

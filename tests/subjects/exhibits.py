@@ -51,6 +51,7 @@ EXHIBITS: dict[str, list[Story]] = {
         ),
     ],
     "bare-replay": [story(BUY, given={"access_token": "revoked"})],
+    "blocks-first-attempts": [met({"status": 503}, GET | {"times": 7})],
     "cache-on-any-error": [met({"status": 403}, given={"cache": "fresh"})],
     "caches-a-partial-body": [met({"truncate": 80})],
     "calls-silence-a-failed-connect": [met("stall")],

@@ -66,7 +66,7 @@ def test_a_known_bad_client_is_caught(name: str) -> None:
     caught: set[str] = set()
     for story in EXHIBITS[name]:
         good, worse = judged("reference", create, story), judged(name, bad.create, story)
-        assert good.failing() == []
+        assert good.unexpected() == []
         assert good.played.left_over == worse.played.left_over == []
         caught.update(worse.failing())
 
@@ -83,8 +83,8 @@ def test_a_wait_that_is_too_long_shows_where_time_is_exact() -> None:
     good, worse = judged("reference", create, story), judged(name, BAD[name].create, story)
 
     assert "RETRY-05" in good.exercised()
-    assert good.failing() == []
-    assert worse.failing() == ["RETRY-05"]
+    assert good.unexpected() == []
+    assert worse.unexpected() == ["RETRY-05"]
 
 
 def test_the_judge_sees_the_same_each_time() -> None:

@@ -42,6 +42,10 @@ class Judged:
         """Return the clauses that do not hold and are not flaky."""
         return [name for name, found in self.judgements.items() if found.verdict == "fail" and name not in self.flaky]
 
+    def unexpected(self) -> list[str]:
+        """Return the clauses that fail though the contract does not expect it."""
+        return [name for name in self.failing() if _expected(self, name) is None]
+
     def exercised(self) -> list[str]:
         """Return the clauses that the case has put to the test.
 
@@ -126,8 +130,7 @@ def _case_verdict(judged: Judged) -> tuple[Verdict, str | None]:
         case _:
             pass
     failing = judged.failing()
-    expected = [_expected(judged, name) for name in failing]
-    if not all(expected):
+    if judged.unexpected():
         return "fail", None
     if judged.flaky:
         return "flaky", played.why or None

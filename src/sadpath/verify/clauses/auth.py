@@ -89,7 +89,7 @@ def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
     if not unit.last or call.outcome is None or call.outcome.outcome != "error" or call.cancel_after is not None:
         return
     refused = _refusals(trace, unit)
-    if len(refused) != 1 or not _had_time(trace, call):
+    if len(refused) != 1 or not call.replayable or not _had_time(trace, call):
         return
     own, after = unit.exchanges[refused[0]], unit.exchanges[refused[0] + 1 :]
     if any(undecodable(item) or not trace.sight(item, call).success for item in after):
