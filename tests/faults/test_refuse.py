@@ -94,7 +94,6 @@ def test_the_clock_can_be_moved_past_a_window() -> None:
             with pytest.raises(ConnectionRefusedError):
                 await side.connect()
             side.session.clock.advance(3600.0)
-            side.door.clock_moved()
             await side.connect()
 
     run(scene)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["Clock", "LoopClock", "OffsetClock", "SystemClock"]
@@ -68,9 +69,13 @@ class LoopClock:
 
 
 class OffsetClock:
-    """Another clock, counted from the moment this one was made, and movable forward."""
+    """Another clock, counted from the moment this one was made, and movable forward.
+
+    ``on_move`` is called, where it is set, after each such move: timers of the base clock know nothing of it.
+    """
 
     def __init__(self, base: Clock) -> None:
+        self.on_move: Callable[[], None] | None = None
         self._base = base
         self._start = base.now()
         self._offset = 0.0
@@ -89,6 +94,8 @@ class OffsetClock:
         if seconds < 0:
             raise ValueError("a clock cannot be moved back")
         self._offset += seconds
+        if self.on_move is not None:
+            self.on_move()
 
     def reset(self) -> None:
         """Count from now again, with nothing advanced."""

@@ -29,10 +29,6 @@ class Door(Protocol):
         """Let rules act, with counters that start anew."""
         ...
 
-    def clock_moved(self) -> None:
-        """Take note that the session's clock was moved."""
-        ...
-
     @property
     def busy(self) -> bool:
         """Tell whether there are connections that have not got as far as HTTP, and are not over."""

@@ -53,9 +53,12 @@ class OwnPort:
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._window: str | None = None
+        self.by_name = False
+        """Whether clients are to look a name up. Only a simulated network has names of its own; others give none."""
         self.closed = False
         """Whether the session has ended."""
         session.door = self
+        session.clock.on_move = self._look  # a window may be over by it
 
     @property
     def port(self) -> int:
@@ -80,10 +83,6 @@ class OwnPort:
     def put_in_force(self, rules: tuple[Rule, ...]) -> None:
         """Let rules act, with counters that start anew."""
         self._rules = Connecting(rules, self.session.key())
-        self._look()
-
-    def clock_moved(self) -> None:
-        """Take note that the session's clock was moved: a window may be over."""
         self._look()
 
     def close(self) -> None:

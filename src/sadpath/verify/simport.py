@@ -14,7 +14,7 @@ from typing import Any
 
 from sadpath.engine.connecting import Meeting
 from sadpath.engine.session import Session
-from sadpath.faults.before_http import Bar, BeforeHttp
+from sadpath.faults.before_http import Bar
 from sadpath.server.certificates import Authority
 from sadpath.server.gate import Arrived
 from sadpath.server.own_port import Factory, OwnPort
@@ -87,12 +87,9 @@ class _SimPort(OwnPort):
 
     @property
     def base_url(self) -> str:
-        """Where the session's client finds it, without a path: by name, if names are at stake."""
-        scenario = self.session.scenario
-        faults = [] if scenario is None else [fault.settings for fault in scenario.all_faults()]
-        named = any(isinstance(fault, BeforeHttp) and fault.bars == "lookup" for fault in faults)
+        """Where the session's client finds it, without a path."""
         url = super().base_url
-        return url.replace(self._host, SERVER_NAME) if named else url
+        return url.replace(self._host, SERVER_NAME) if self.by_name else url
 
     def put_in_force(self, rules: tuple[Any, ...]) -> None:
         """Let rules act, with counters that start anew."""

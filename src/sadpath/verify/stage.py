@@ -17,7 +17,8 @@ from sadpath.core.events import ConnectionEvent, ExchangeEvent
 from sadpath.drivers.messages import AuthGrant
 from sadpath.engine.connecting import needs_own_port
 from sadpath.engine.session import Session
-from sadpath.scenario.model import Given, Rule, Scenario
+from sadpath.faults.before_http import BeforeHttp
+from sadpath.scenario.model import Fault, Given, Rule, Scenario
 from sadpath.scenario.roles import Roles
 from sadpath.server.given import Grant, prepare
 from sadpath.server.runner import LiveServer
@@ -107,8 +108,6 @@ class Stage:
     def advance(self, seconds: float) -> None:
         """Move the session's clock."""
         self.session.clock.advance(seconds)
-        if self.session.door is not None:
-            self.session.door.clock_moved()
         self.moves.append((self.now(), seconds))
 
     @property
@@ -178,6 +177,10 @@ def session_name(scenario: str, client: str) -> str:
     return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
+def _is_of_names(fault: Fault) -> bool:
+    return isinstance(fault.settings, BeforeHttp) and fault.settings.bars == "lookup"
+
+
 @asynccontextmanager
 async def stage(
     server: LiveServer, name: str, seed: int, scenario: Scenario | None = None, kind: type[Stage] = Stage
@@ -195,7 +198,8 @@ async def stage(
     session = server.sessions.create(name, seed=seed)
     try:
         if scenario is not None and (scenario.given.tls or needs_own_port(scenario.all_rules())):
-            server.open_port(session, tls=scenario.given.tls)
+            port = server.open_port(session, tls=scenario.given.tls)
+            port.by_name = any(_is_of_names(fault) for fault in scenario.all_faults())
         yield kind(server, session, roles)
     finally:
         server.sessions.delete(session.id)
