@@ -166,7 +166,7 @@ def test_a_session_needs_no_body(ask: Callable[..., None]) -> None:
         ({"seed": "7"}, (422, "seed", None)),
         ({"ttl": 60}, (422, "ttl", None)),
         ({"ttl": "0s"}, (422, "ttl", None)),
-        ({"own_port": True}, (422, "own_port", None)),
+        ({"tls": True}, (422, "tls", None)),
         ([], (422, None, None)),
         (None, (422, None, None)),
     ],

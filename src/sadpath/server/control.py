@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import sadpath
@@ -28,9 +28,14 @@ from sadpath.engine.session import Session
 from sadpath.faults import FAULTS
 from sadpath.faults.base import Answer, problem
 from sadpath.server import messages
+from sadpath.server.control_openapi import control_document, control_page
 from sadpath.server.errors import SessionError, UnknownSession
+from sadpath.server.event_stream import EventStreams
 from sadpath.server.given import apply_scenario, check_data, credentials
 from sadpath.server.guard import check, read_body
+from sadpath.server.har import har_of
+from sadpath.server.own_port import OwnPort
+from sadpath.server.own_ports import OwnPorts
 from sadpath.server.sessions import HEADER, SessionStore
 
 if TYPE_CHECKING:
@@ -50,6 +55,11 @@ class Controlled(Protocol):
     engine: Engine
     workspace: Workspace | None
     admin_token: str | None
+    ports: OwnPorts
+
+    def open_port(self, session: Session, *, tls: bool = False) -> OwnPort:
+        """Give a session a port of its own."""
+        ...
 
 
 class ControlApi:
@@ -57,6 +67,7 @@ class ControlApi:
 
     def __init__(self, server: Controlled) -> None:
         self._server = server
+        self._streams = EventStreams()
         self._summaries: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}
         self._app = Starlette(
             routes=[
@@ -65,6 +76,10 @@ class ControlApi:
                 _route("/scenarios", GET=self._scenarios),
                 _route("/scenarios/{name:path}", GET=self._scenario),
                 _route("/faults", GET=self._faults),
+                _route("/ca.pem", GET=self._authority),
+                _route("/events", GET=self._events),
+                _route("/openapi.json", GET=self._openapi),
+                _route("/docs", GET=self._docs),
                 _route("/sessions", GET=self._list_sessions, POST=self._create_session),
                 _route("/sessions/{id}", GET=self._show_session, DELETE=self._delete_session),
                 _route("/sessions/{id}/scenario", PUT=self._put_scenario),
@@ -117,7 +132,11 @@ class ControlApi:
 
     async def _scenarios(self, _request: Request) -> Response:
         paths = self._workspace.scenario_paths() if self._workspace is not None else {}
-        return JSONResponse({"scenarios": [self._summary(name, path) for name, path in paths.items()]})
+        found = []
+        for name, path in paths.items():
+            found.append(self._summary(name, path))
+            await self._server.sessions.clock.sleep(0)  # reading many files must not keep others waiting
+        return JSONResponse({"scenarios": found})
 
     def _summary(self, name: str, path: Path) -> dict[str, Any]:
         """Return a scenario's name and title, or what is wrong with its file; read anew only where it has changed."""
@@ -157,6 +176,21 @@ class ControlApi:
         ]
         return JSONResponse({"faults": faults})
 
+    async def _authority(self, _request: Request) -> Response:
+        return Response(self._server.ports.authority.pem, 200, media_type="application/x-pem-file")
+
+    async def _events(self, request: Request) -> Response:
+        session = request.query_params.get("session")
+        if session is not None:
+            self._server.sessions.get(session)
+        return self._streams.open(self._server.sessions, session)
+
+    async def _openapi(self, _request: Request) -> Response:
+        return JSONResponse(control_document())
+
+    async def _docs(self, _request: Request) -> Response:
+        return HTMLResponse(control_page())
+
     # Sessions
 
     async def _list_sessions(self, request: Request) -> Response:
@@ -169,8 +203,14 @@ class ControlApi:
             check_data(scenario, self._workspace, messages.BODY)
         sessions, engine = self._server.sessions, self._server.engine
         session = sessions.create(wanted.name, seed=wanted.seed, ttl=wanted.ttl)
-        if scenario is not None:
-            await apply_scenario(engine, session, scenario, name=wanted.scenario)
+        try:
+            if wanted.own_port:
+                self._server.open_port(session, tls=wanted.tls)
+            if scenario is not None:
+                await apply_scenario(engine, session, scenario, name=wanted.scenario)
+        except BaseException:
+            sessions.delete(session.id)
+            raise
         view = self._view(request, session)
         view["login"] = credentials(engine.roles)
         return JSONResponse(view, 201, {"Location": f"/__admin/sessions/{session.id}"})
@@ -214,7 +254,9 @@ class ControlApi:
             lines = "".join(json.dumps(event.to_json()) + "\n" for event in session.journal.events)
             dropped = {"X-Sadpath-Dropped": str(session.journal.dropped)}
             return Response(lines, 200, dropped, "application/x-ndjson")
-        text = f"There is no journal format {form!r}: json or ndjson"
+        if form == "har":
+            return JSONResponse(har_of(session, self._view(request, session)["base_url"]))
+        text = f"There is no journal format {form!r}: json, ndjson or har"
         return _response(problem(422, text, field="format", nearest=None))
 
     # What the handlers share
@@ -238,7 +280,7 @@ class ControlApi:
         base = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
         view: dict[str, Any] = {
             "id": session.id,
-            "base_url": f"{base}/s/{session.id}",
+            "base_url": self._server.ports.url_of(session.id) or f"{base}/s/{session.id}",
             "header": {HEADER: session.id},
             "scenario": session.scenario_name,
             "seed": session.seed,

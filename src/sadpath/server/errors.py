@@ -10,6 +10,7 @@ __all__ = [
     "SessionError",
     "SessionExists",
     "TooManySessions",
+    "TooManyWatchers",
     "UnknownSession",
 ]
 
@@ -42,6 +43,12 @@ class BadSessionName(SessionError):
 
 class TooManySessions(SessionError):
     """The bound on sessions is reached."""
+
+    status = 503
+
+
+class TooManyWatchers(SessionError):
+    """The bound on those who watch the events is reached."""
 
     status = 503
 

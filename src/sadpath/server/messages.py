@@ -29,7 +29,15 @@ class CreateSession(FileModel):
     name: str | None = None
     scenario: str | None = None
     seed: int | None = None
+    own_port: bool = False
+    tls: bool = False
     ttl: Duration | None = None
+
+    @model_validator(mode="after")
+    def _tls_needs_a_port(self) -> CreateSession:
+        if self.tls and not self.own_port:
+            raise complain("only an own port can speak TLS: add `own_port: true`", "tls")
+        return self
 
 
 class PutScenario(FileModel):

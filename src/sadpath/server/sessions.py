@@ -238,6 +238,9 @@ class SessionStore:
         lease = self._held(session)
         return None if lease.ttl is None else max(0.0, lease.created + lease.ttl - self.clock.now())
 
+    def __contains__(self, session_id: object) -> bool:
+        return isinstance(session_id, str) and self._lease(session_id) is not None
+
     def __iter__(self) -> Iterator[Session]:
         self.expire()
         return iter([lease.session for lease in self._leases.values()])
