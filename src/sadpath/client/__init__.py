@@ -25,7 +25,7 @@ configuration (``config``), cancelling (``cancel``), the client for threads (``b
 
 from __future__ import annotations
 
-from .background import BackgroundError
+from .background import BackgroundError, Refreshed
 from .blocking import BlockingPager, BlockingShopClient
 from .cancel import CallCancelled, CancelToken
 from .client import ShopClient
@@ -129,6 +129,7 @@ __all__ = [
     "PolicyError",
     "RateLimited",
     "Redirect",
+    "Refreshed",
     "Result",
     "SavedSession",
     "Server",

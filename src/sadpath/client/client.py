@@ -9,11 +9,11 @@ async with ShopClient.create("https://shop.example/api") as client:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from .background import BackgroundError
+from .background import BackgroundError, Listener
 from .config import AppConfig
 from .domain import HttpAnswer, SignedIn
 from .failures import Failure
@@ -175,6 +175,20 @@ class ShopClient:
         """Take the system's word on whether there is a network, as advice."""
         self.stack.connectivity.hint(offline=offline)
 
+    def connectivity_changes(self) -> AsyncIterator[bool]:
+        """Return a stream of what the system says: True each time that it turns to offline, False each time back.
+
+        It is a hint, and ends when the client is closed. Who is slow gets the newest only.
+        """
+        return self.stack.connectivity.changes()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of what happens beside the calls: answers that were fetched anew, and what went wrong.
+
+        It is called on the event loop, so it must not block. Return what ends it.
+        """
+        return self.stack.background.listen(listener)
+
     @property
     def background_errors(self) -> list[BackgroundError]:
         """What went wrong beside the calls, the newest last."""
@@ -192,6 +206,7 @@ class ShopClient:
     async def close(self) -> None:
         """End what is running and close every connection. Calls that come later fail."""
         self.stack.calls.closed = True
+        self.stack.connectivity.close()
         await self.stack.tasks.close()
         await self.stack.guard.close()
         await self.stack.http.close()

@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .ports import Entry, EntryKey, SavedSession
+from .ports import MOST_BYTES, MOST_ENTRIES, Entry, EntryKey, SavedSession
 
 __all__ = ["MemoryLocal", "MemoryTokens"]
 
 
 class MemoryLocal:
-    """A cache in a dictionary."""
+    """A cache in a dictionary.
 
-    def __init__(self) -> None:
+    It holds at most ``most_entries`` with ``most_bytes`` between them; those that were confirmed longest ago go first.
+    """
+
+    def __init__(self, *, most_entries: int = MOST_ENTRIES, most_bytes: int = MOST_BYTES) -> None:
         self.entries: dict[EntryKey, Entry] = {}
+        self._most_entries = most_entries
+        self._most_bytes = most_bytes
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None."""
         return self.entries.get(key)
 
     async def put(self, entry: Entry) -> None:
-        """Store the entry."""
-        self.entries[entry.key] = entry
+        """Store the entry in place of any other of its key; one that is larger than the whole cache may be is not."""
+        self.entries.pop(entry.key, None)
+        if len(entry.body) <= self._most_bytes:
+            self.entries[entry.key] = entry
+            self._evict()
+
+    def _evict(self) -> None:
+        size = sum(len(entry.body) for entry in self.entries.values())
+        while len(self.entries) > self._most_entries or size > self._most_bytes:
+            oldest = min(self.entries.values(), key=lambda entry: entry.stored_at)
+            size -= len(self.entries.pop(oldest.key).body)
 
     async def delete(self, key: EntryKey) -> None:
         """Drop the entry, if there is one."""

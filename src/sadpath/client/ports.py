@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 __all__ = [
+    "MOST_BYTES",
+    "MOST_ENTRIES",
     "Chance",
     "Clock",
     "Entry",
@@ -151,8 +153,12 @@ class Entry:
     revalidate: Literal["never", "stale", "always"] = "never"
 
 
+MOST_ENTRIES, MOST_BYTES = 1000, 16 * 1024 * 1024
+"""How much a cache holds where nobody says otherwise: entries, and bytes of their bodies."""
+
+
 class LocalDataSource(Protocol):
-    """The cache. Any of these may raise: the repository survives it."""
+    """The cache. Any of these may raise: the repository survives it. It may drop any entry to keep its size."""
 
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None."""

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from .background import Background
+from .background import Background, Refreshed
 from .calls import CallBook
 from .connectivity import Connectivity
 from .deadline import Deadline
+from .drops import Drops, Scope
 from .failures import Bug, CacheFailure, Failure, StatusFailure, Timeout
 from .freshness import CacheControl, age_of, may_serve
 from .json_text import canonical, parse
@@ -83,6 +84,7 @@ class Repository:
         self.clock = clock
         self.log = log
         self.ledger = Ledger()
+        self.drops = Drops(local)
         self._changes = asyncio.Lock()
 
     async def read(
@@ -130,7 +132,7 @@ class Repository:
         """Drop everything of a user whose session has ended."""
         self.connectivity.forget(user)
         async with self._changes:
-            await self.safely("cache", self.local.clear(user))
+            await self.safely("cache", self.drops.drop(Scope(user)))
 
     # Reading
 
@@ -219,6 +221,9 @@ class Repository:
             held = await self.held(reading.key, reading.operation)
             alone = replace(reading, call=call, headers=None)
             outcome = await self.refresh(alone, held, evict=False)
+            if isinstance(outcome, Success) and self.session.user_of(call.epoch) == reading.key.user:
+                changed = held is None or held.json != outcome.json
+                self.background.tell(Refreshed(reading.operation.name, reading.arguments, outcome, changed))
         except Exception as error:  # noqa: BLE001 - it is reported, since nobody waits for it
             return self.bug(call, error)
         return outcome if isinstance(outcome, Failure) else None
@@ -288,7 +293,9 @@ class Repository:
         return fresh
 
     async def held(self, key: EntryKey, operation: Operation[T]) -> Held[T] | None:
-        """Read an entry. One that cannot be read, or makes no sense, counts as none."""
+        """Read an entry. One that cannot be read, makes no sense, or should be gone, counts as none."""
+        if not self.drops.trusts(key):
+            return None
         entry = await self.safely(operation.name, self.local.get(key))
         if entry is None:
             return None
@@ -305,7 +312,13 @@ class Repository:
             if not self.may_settle(call, key, number):
                 return
             self.ledger.settled(key, number)
-            await self.safely(key.operation, self.local.delete(key) if entry is None else self.local.put(entry))
+            if entry is None:
+                await self.safely(key.operation, self.drops.drop(Scope.of_key(key)))
+                return
+            if not self.drops.trusts(key):
+                await self.safely(key.operation, self.drops.catch_up())
+            if self.drops.trusts(key):
+                await self.safely(key.operation, self.local.put(entry))
 
     async def after_write(
         self, call: Call, operation: Operation[Any], arguments: Arguments, outcome: Fetched[Any] | Failure
@@ -319,10 +332,10 @@ class Repository:
             if operation.item and (isinstance(outcome, Fetched) or self.evicts(outcome)):
                 key = self.key(user, operation.item, {"id": arguments["id"]})
                 self.ledger.wrote(user, operation.item, key)
-                await self.safely(operation.item, self.local.delete(key))
+                await self.safely(operation.item, self.drops.drop(Scope.of_key(key)))
             for name in operation.lists if succeeded else ():
                 self.ledger.wrote(user, name)
-                await self.safely(name, self.local.delete_operation(user, name))
+                await self.safely(name, self.drops.drop(Scope(user, name)))
 
     async def safely(self, operation: str, work: Awaitable[T]) -> T | None:
         """Do something with the local data source; if it cannot, report that and go on."""
