@@ -116,6 +116,50 @@ def test_a_stall_for_a_time_goes_on_afterwards() -> None:
     run(scene)
 
 
+def test_a_request_arrives_when_it_is_sent_not_when_it_is_read() -> None:
+    """The journal's time of arrival is that of the bytes, also where they waited for the server; in several parts."""
+
+    async def scene() -> None:
+        async with Doorside([{"on": "connection", "fault": {"accept_stall": "200ms"}}]) as side:
+            connection = await side.connect()
+            begun, request = side.session.clock.now(), get("/item")
+            await connection.send(request[:10])
+            await connection.receive(patience=0.05)
+            await connection.send(request[10:])
+            assert (await connection.answer()).body == BODY
+            event = side.session.journal.exchanges[0]
+            assert event.t_first_byte is not None
+            assert begun <= event.t_arrived < begun + 0.05
+            assert event.t_first_byte - event.t_arrived >= 0.15
+            await connection.send(get("/item"))
+            assert (await connection.answer()).body == BODY
+            assert side.session.journal.exchanges[1].t_arrived > begun + 0.15
+
+    run(scene)
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_who_leaves_before_the_time_is_over_is_let_go(how: str) -> None:
+    """A client that has sent its request and left is not served when the time is over: nothing takes effect."""
+
+    async def scene() -> None:
+        async with Doorside([{"on": "connection", "fault": {"accept_stall": "150ms"}}]) as side:
+            connection = await side.connect()
+            await connection.send(get("/item"))
+            await connection.receive(patience=0.02)
+            connection.close() if how == "fin" else connection.reset()
+            await side.quiet()
+            await (await side.connect()).receive(patience=0.2)
+            assert side.session.journal.exchanges == []
+            assert side.happened(1) == [
+                ("opened", "client", None),
+                ("stalled", "server", "accept_stall"),
+                (how, "client", None),
+            ]
+
+    run(scene)
+
+
 def test_each_connection_meets_the_next_step() -> None:
     """A plan counts connections, not requests; when it is used up, they are served."""
 

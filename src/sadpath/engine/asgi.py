@@ -157,7 +157,7 @@ class _Handling:
             call=header_of(headers, CALL_HEADER),
             idempotency_key=header_of(headers, key_header(roles)),
             token_generation=session.tokens.access(self.token) if self.token is not None else None,
-            t_arrived=session.clock.now(),
+            t_arrived=session.clock.now() if self.wire is None else self.wire.arrival(session),
         )
         session.journal.add(event)
         return event

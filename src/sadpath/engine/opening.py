@@ -11,6 +11,7 @@ import socket
 import struct
 from typing import Any, Literal, NoReturn
 
+from sadpath.core.clock import Clock
 from sadpath.core.events import ConnectionEvent, Party
 from sadpath.engine.session import Session
 from sadpath.faults.base import Ending
@@ -34,12 +35,17 @@ class ConnectionOver(Exception):
 class Accepted:
     """The engine's side of ``sadpath.faults.before_http.Opening``; ``number`` is the journal's for it.
 
-    ``sock`` is a socket that does not block, of the machine or of a simulated network.
+    ``sock`` is a socket that does not block, of the machine or of a simulated network; ``secure`` says that TLS is to
+    begin on it. ``heard`` is what the client has sent already, and since when, on ``clock``.
     """
 
-    def __init__(self, sock: Any, session: Session, number: int) -> None:
+    def __init__(self, sock: Any, session: Session, number: int, clock: Clock, *, secure: bool = False) -> None:
         self.sock = sock
         self.number = number
+        self.heard: tuple[bytes, float] | None = None
+        self._secure = secure
+        self._clock = clock
+        self._left = asyncio.Event()
         self._session = session
         self._loop = asyncio.get_running_loop()
 
@@ -54,9 +60,47 @@ class Accepted:
         self._session.journal.add(ConnectionEvent(self.number, what, by, self._session.clock.now(), name))
 
     async def pause(self, fault: BeforeHttp, seconds: float) -> None:
-        """Let the connection be for so long."""
+        """Let the connection be for so long; what the client sends meanwhile is kept for whoever reads afterwards.
+
+        Raises:
+            ConnectionOver: where the client leaves meanwhile. In the midst of a TLS handshake that shows later.
+        """
         self.tell("stalled", "server", fault)
-        await self._session.clock.sleep(seconds)
+        if self._secure:
+            await self._clock.sleep(seconds)
+            return
+        self._loop.add_reader(self.sock, self._keep)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._left.wait()
+        finally:
+            self._loop.remove_reader(self.sock)
+        if self._left.is_set():
+            self.sock.close()
+            raise ConnectionOver
+
+    def _keep(self) -> None:
+        """Take in what the client sends, as far as it is not too much, and take note of its leaving."""
+        try:
+            data = self.sock.recv(_BACKLOG)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._gone("rst")
+            return
+        if not data:
+            self._gone("fin")
+            return
+        before, since = self.heard or (b"", self._clock.now())
+        self.heard = before + data, since
+        if len(self.heard[0]) >= _BACKLOG:
+            self._loop.remove_reader(self.sock)
+
+    def _gone(self, how: Literal["fin", "rst"]) -> None:
+        self._loop.remove_reader(self.sock)
+        self.tell(how, "client")
+        self._left.set()
 
     async def hear(self) -> bytes:
         """Return what the client sends first, empty where it leaves without a word."""
@@ -81,7 +125,7 @@ class Accepted:
             elif how == "close":
                 await self._fin(fault)
             else:
-                await self._session.clock.sleep(_GRACE_SECONDS)
+                await self._clock.sleep(_GRACE_SECONDS)
                 self.tell("rst", "server", fault)
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         finally:

@@ -34,6 +34,8 @@ class _FaultProtocol(HttpToolsProtocol):
     wire_session: Session | None
     wire_number: int | None = None
     """The number by which the session's journal knows the connection already, if it does."""
+    wire_heard: tuple[bytes, float] | None = None
+    """What the client had sent before, and since when, on the wire's clock."""
     wire: Wire
     _declined: bytes | None = None
     _deaf = False
@@ -46,6 +48,9 @@ class _FaultProtocol(HttpToolsProtocol):
             self.wire_session.connection(self.wire, self.wire_number)
         super().connection_made(self.wire.transport)
         self.wire.write_through()
+        if self.wire_heard is not None:
+            data, self.wire.heard_at = self.wire_heard
+            self.data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -55,6 +55,8 @@ class Wire:
         self.transport = FaultTransport(self)
         self.clock = clock
         self.opened_at = clock.now()
+        self.heard_at: float | None = None
+        """When the first request began to arrive, where that was before anybody read it; on ``clock``."""
         self.current: ExchangeEvent | None = None
         self.current_session: Session | None = None
         self.draining = False
@@ -105,6 +107,12 @@ class Wire:
             session.journal.add(ConnectionEvent(number, "handshake", "client", opened))
         for what, by in self._told:  # a request may be read when its client has already left
             session.journal.add(ConnectionEvent(number, what, by, session.clock.now()))
+
+    def arrival(self, session: Session) -> float:
+        """Return when the request at hand arrived, on a session's clock."""
+        heard, self.heard_at = self.heard_at, None
+        late = 0.0 if heard is None else self.clock.now() - heard
+        return max(0.0, session.clock.now() - late)
 
     def _tell(self, what: How, by: Party, fault: str | None = None) -> bool:
         """Write into the journals, once for each kind and side; return whether it was news."""
@@ -263,8 +271,10 @@ class Wire:
         """Shut down writing. Errors mean that the client was faster."""
         with contextlib.suppress(OSError, RuntimeError):
             if self.secure:
+                sock = self.inner.get_extra_info("socket")  # None where the client was faster; later it can't be had
                 self.inner.close()
-                self.inner.get_extra_info("socket").shutdown(socket.SHUT_WR)
+                if sock is not None:
+                    sock.shutdown(socket.SHUT_WR)
             elif self.inner.can_write_eof():
                 self.inner.write_eof()
             else:

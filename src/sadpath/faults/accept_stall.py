@@ -14,8 +14,8 @@ __all__ = ["AcceptStall"]
 class AcceptStall(BeforeHttp):
     """Takes the connection and says nothing: for a time, after which all goes on, or until the client leaves.
 
-    No request is read, so no exchange is seen; over TLS the handshake is not answered. What the client sends waits in
-    the kernel. After ``time`` it is read, also where the client has left meanwhile, as any server that comes late does.
+    No request is read, so no exchange is seen; over TLS the handshake is not answered. What the client has sent by the
+    end of ``time`` is read then, and counts as having arrived when it did. A client that leaves before is let go.
     """
 
     name: ClassVar[str] = "accept_stall"

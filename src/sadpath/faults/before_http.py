@@ -31,7 +31,7 @@ class Opening(Protocol):
     """What the engine offers a fault of a connection that has just been accepted, before a byte of it was read."""
 
     async def pause(self, fault: BeforeHttp, seconds: float) -> None:
-        """Let the connection be for so long; what the client sends meanwhile waits in the kernel."""
+        """Let the connection be for so long; what the client sends meanwhile is read afterwards."""
         ...
 
     async def end(self, fault: BeforeHttp, how: Ending, farewell: bytes = b"") -> None:

@@ -11,6 +11,7 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
+from sadpath.core.clock import Clock
 from sadpath.core.errors import HarnessError
 from sadpath.core.events import ConnectionEvent
 from sadpath.engine.connecting import Connecting, Meeting
@@ -26,8 +27,9 @@ __all__ = ["OwnPort"]
 _SHORTEST = 1e-4
 """Seconds until the next look at least, lest a rounding error be looked at for ever."""
 
-Factory = Callable[[int], asyncio.Protocol]
-"""Makes the HTTP protocol for a connection that the session's journal knows by a number."""
+Factory = Callable[[int, tuple[bytes, float] | None], asyncio.Protocol]
+"""Makes the HTTP protocol for a connection that the session's journal knows by a number, and on which something may
+have been heard already, since a time of the server's clock."""
 
 
 class OwnPort:
@@ -37,14 +39,23 @@ class OwnPort:
         session: whose it is; its rules ``on: connection`` act here.
         gate: what listens.
         factory: makes the protocol that speaks HTTP.
+        clock: the server's.
         host: the name or address by which clients reach the port.
         authority: whose certificates are shown; None: no TLS is spoken.
     """
 
     def __init__(
-        self, session: Session, gate: Gate, factory: Factory, *, host: str, authority: Authority | None = None
+        self,
+        session: Session,
+        gate: Gate,
+        factory: Factory,
+        *,
+        clock: Clock,
+        host: str,
+        authority: Authority | None = None,
     ) -> None:
         self.session = session
+        self._clock = clock
         self.authority = authority
         self._gate = gate
         self._factory = factory
@@ -147,7 +158,7 @@ class OwnPort:
 
     def _arrived(self, sock: Any) -> None:
         number, meeting = self.met(sock)
-        accepted = Accepted(sock, self.session, number)
+        accepted = Accepted(sock, self.session, number, self._clock, secure=self.authority is not None)
         accepted.tell("opened", "client")
         task = asyncio.get_running_loop().create_task(self._take(accepted, meeting.faults))
         self._tasks[task] = None
@@ -182,7 +193,9 @@ class OwnPort:
             if bad is not None:
                 accepted.tell("handshake", "server", bad)
         try:
-            await loop.connect_accepted_socket(lambda: self._factory(accepted.number), accepted.sock, ssl=context)
+            await loop.connect_accepted_socket(
+                lambda: self._factory(accepted.number, accepted.heard), accepted.sock, ssl=context
+            )
         except OSError as error:
             accepted.tell("rst" if error.errno == errno.ECONNRESET else "fin", "client")  # asyncio's own has no errno
             accepted.sock.close()

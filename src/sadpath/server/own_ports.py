@@ -49,23 +49,24 @@ class OwnPorts:
         """
         protocol = protocol_class(clock, session=session)
 
-        def factory(number: int) -> Any:
+        def factory(number: int, heard: tuple[bytes, float] | None) -> Any:
             made = protocol(config=server.config, server_state=server.server_state, app_state=server.lifespan.state)
-            made.wire_number = number
+            made.wire_number, made.wire_heard = number, heard
             return made
 
         self._ports = {name: port for name, port in self._ports.items() if not port.closed}
-        port = self._ports[session.id] = self.make(session, factory, self.authority if tls else None)
+        port = self._ports[session.id] = self.make(session, factory, clock, self.authority if tls else None)
         port.open()
         return port
 
-    def make(self, session: Session, factory: Factory, authority: Authority | None) -> OwnPort:
+    def make(self, session: Session, factory: Factory, clock: Clock, authority: Authority | None) -> OwnPort:
         """Return a port that does not listen yet.
 
         Raises:
             OSError: where none can be had.
         """
-        return OwnPort(session, SocketGate(self.host), factory, host=reachable(self.host), authority=authority)
+        gate, host = SocketGate(self.host), reachable(self.host)
+        return OwnPort(session, gate, factory, clock=clock, host=host, authority=authority)
 
     async def gone(self) -> None:
         """Wait until the ports of sessions that have ended have let go of everything."""

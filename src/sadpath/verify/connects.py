@@ -39,17 +39,20 @@ def covered(trace: Trace, call: CallRecord, fault: str) -> bool:
     start, end = span(call)
     if any(begun <= start and end <= over for begun, over in _windows(trace, fault)):
         return True
-    during = [event for event in trace.connections if event.connection > 0 and start <= event.t <= end]
+    during = [event for event in trace.connections if event.connection > 0 and start <= event.t < end]
     made = [event for event in during if event.what in ("opened", "unreachable")]
     return bool(made) and all(event.what == "unreachable" and event.fault == fault for event in made)
 
 
 def connects_of(trace: Trace, call: CallRecord) -> list[float]:
-    """Return when a call began the connects that got nowhere, as far as they are known and surely its own."""
+    """Return when a call began the connects that got nowhere, as far as they are known and surely its own.
+
+    One that is begun in the instant in which the call ends is the next call's.
+    """
     start, end = span(call)
     alone = not any(other.overlaps(start, end) for other in trace.calls if other.tag != call.tag)
     events = trace.connections if alone else ()
-    return [item.t for item in events if item.connection and item.what == "unreachable" and start <= item.t <= end]
+    return [item.t for item in events if item.connection and item.what == "unreachable" and start <= item.t < end]
 
 
 def broken_off(trace: Trace) -> list[ConnectionEvent]:

@@ -12,6 +12,7 @@ import socket
 from collections import deque
 from typing import Any
 
+from sadpath.core.clock import Clock
 from sadpath.engine.connecting import Meeting
 from sadpath.engine.session import Session
 from sadpath.faults.before_http import Bar
@@ -35,10 +36,11 @@ class SimPorts(OwnPorts):
         super().__init__(host)
         self._authority = authority
 
-    def make(self, session: Session, factory: Factory, authority: Authority | None) -> OwnPort:
+    def make(self, session: Session, factory: Factory, clock: Clock, authority: Authority | None) -> OwnPort:
         """Return a port that does not listen yet, on the network of the running loop."""
         loop: Any = asyncio.get_running_loop()
-        return _SimPort(session, _SimGate(self.host, loop.network), factory, host=self.host, authority=authority)
+        gate = _SimGate(self.host, loop.network)
+        return _SimPort(session, gate, factory, clock=clock, host=self.host, authority=authority)
 
 
 class _SimGate:
@@ -74,12 +76,10 @@ class _SimGate:
 class _SimPort(OwnPort):
     """A port at which connects are decided about before they are made."""
 
-    def __init__(
-        self, session: Session, gate: _SimGate, factory: Factory, *, host: str, authority: Authority | None
-    ) -> None:
-        super().__init__(session, gate, factory, host=host, authority=authority)
+    def __init__(self, session: Session, gate: _SimGate, factory: Factory, **options: Any) -> None:
+        super().__init__(session, gate, factory, **options)
         self._network = gate.network
-        self._network.names.add(SERVER_NAME, [host])
+        self._network.names.add(SERVER_NAME, [self._host])
         self._network.policy, self._network.lookup_policy = self._connect, self._look_up
         self._looked_up: deque[tuple[int, Meeting]] = deque()
         self._on_the_way: dict[int, tuple[int, Meeting]] = {}

@@ -50,9 +50,9 @@ def _renews_meanwhile(trace: Trace) -> bool:
 
 
 def _neither_again_nor_hidden(trace: Trace) -> Iterator[Finding]:
-    behind = 0
     for group, met in _together(trace):
-        behind += sum(_strategy(trace, call) == "cache_first" for call in group)
+        end = max(span(call)[1] for call in group)
+        behind = sum(_strategy(trace, call) == "cache_first" and call.t_started <= end for call in trace.case_calls())
         allowed = len(group) + behind + _renews_meanwhile(trace)
         if len(met) > allowed:
             titles = joined(call.title for call in group) if len(group) <= 2 else f"the {len(group)} calls at that time"
