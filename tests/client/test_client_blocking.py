@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -232,6 +234,35 @@ def test_hints_reach_the_client() -> None:
         client.hint(offline=False)
         client.settle()
         assert server.count("GET /users/1") == 5
+
+
+def test_a_program_that_forgets_to_close_ends_all_the_same() -> None:
+    """The interpreter does not wait for a client that nobody closed, and a call under way ends with it."""
+    server = Server().on("GET /users/1", reply(200, USER)).on("GET /users/2", stall)
+    code = """
+import sys, threading
+from sadpath.client import BlockingShopClient
+client = BlockingShopClient.create(sys.argv[1])
+print(client.users.get(1).value.name)
+threading.Thread(target=lambda: client.users.get(2), daemon=True).start()
+"""
+    with served(server):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, server.url], capture_output=True, timeout=10, check=False
+        )
+
+    assert (done.stdout, done.stderr, done.returncode) == (b"Ada\n", b"", 0)
+
+
+def test_clients_that_were_closed_are_forgotten() -> None:
+    """Whoever opens and closes clients all day keeps none of them."""
+    with BlockingShopClient.create("http://127.0.0.1:9") as client:
+        gone = weakref.ref(client._client)
+        failure_of(client.users.get(1))
+    del client
+    gc.collect()
+
+    assert gone() is None
 
 
 def test_an_interrupt_ends_the_wait_and_the_call() -> None:

@@ -12,6 +12,7 @@ its call over and waits. Any number of threads may share one.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -47,6 +48,7 @@ class _Thread:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
+        self._at_exit: Callable[[], None] | None = None
         self._exit = ExitStack()
         self._portal = self._exit.enter_context(start_blocking_portal("asyncio"))
 
@@ -85,12 +87,19 @@ class _Thread:
             raise CallCancelled(outcome.reason)
         return outcome
 
+    def close_at_exit(self, last: Callable[[], Awaitable[None]]) -> None:
+        """Close when the interpreter ends, if nobody did before: it would wait for the thread for ever."""
+        self._at_exit = functools.partial(self.close, last)
+        atexit.register(self._at_exit)
+
     def close(self, last: Callable[[], Awaitable[None]]) -> None:
         """Run ``last``, and end the loop and its thread; a second time does nothing."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+        if self._at_exit is not None:
+            atexit.unregister(self._at_exit)
         with self._exit:
             self._run(last, None)
 
@@ -244,7 +253,9 @@ class BlockingShopClient(_Side):
             return make()
 
         try:
-            return cls(thread, thread.run(build))
+            client = thread.run(build)
+            thread.close_at_exit(client.close)
+            return cls(thread, client)
         except BaseException:
             thread.close(_nothing)
             raise
