@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_ALIKES = ("mockserver-client", "fixtures", "scenarios")
-TOOLS = ("aiohttp", "httpx2", "jsonschema", "pytest", "pytest-timeout", "pytest-xdist", "requests", "trustme")
+TOOLS = ("aiohttp", "httpx2", "jsonschema", "pytest", "pytest-timeout", "pytest-xdist", "requests")
 FROM_OUTSIDE = (
     "cli", "cli_serve", "cli_verify", "contracts", "core", "drivers", "faults", "replay", "report", "scenario",
     "server", "subjects", "workspace",

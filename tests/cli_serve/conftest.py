@@ -107,7 +107,7 @@ def served() -> Callable[..., AbstractContextManager[Served]]:
         pipe = () if through is None else ("bash", "-c", f'set -o pipefail; "$@" | {through}', "-")
         running = Served(start(*pipe, *COMMAND, "--port", "0", *arguments))
         try:
-            running.url = running.expect(r"at (http://\S+)$")[1]
+            running.url = running.expect(r"at (https?://\S+)$")[1]
             running.expect("Ctrl-C stops it")
             yield running
         finally:

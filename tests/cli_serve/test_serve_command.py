@@ -222,3 +222,28 @@ def test_what_is_given_of_tokens_befalls_those_of_the_next_login(served: Start, 
                 "/users/1", "-H", f"Authorization: Bearer {token}", "-w", "%{http_code}", "-o", "/dev/null"
             )
             assert answer.stdout == status
+
+
+def test_tls_by_an_authority_of_its_own(served: Start, tmp_path: Path) -> None:
+    """With ``--tls`` whoever trusts the written authority gets in, nobody else; it can be fetched as well."""
+    authority = tmp_path / "ca.pem"
+    with served("--tls", "--ca-file", str(authority)) as running:
+        assert running.url.startswith("https://")
+        assert json.loads(running.curl("--cacert", str(authority), "/health").stdout)["status"] == "ok"
+        assert running.curl("/health").returncode == 60
+        port = running.url.rpartition(":")[2]
+        assert running.curl("--cacert", str(authority), f"https://localhost:{port}/health").returncode == 0
+        fetched = running.curl("--cacert", str(authority), "/__admin/ca.pem").stdout
+        assert fetched == authority.read_text()
+        assert running.stop() == 0
+
+
+def test_an_authority_needs_tls_and_a_place(serve_fails: Fails, tmp_path: Path) -> None:
+    """``--ca-file`` alone, or where nothing can be written, is the user's mistake."""
+    alone = serve_fails("--ca-file", str(tmp_path / "ca.pem"), "--port", "0")
+    nowhere = serve_fails("--tls", "--ca-file", str(tmp_path / "none" / "ca.pem"), "--port", "0")
+
+    assert (alone.returncode, nowhere.returncode) == (2, 2)
+    assert "--ca-file needs --tls" in alone.stderr
+    assert "No such file or directory" in nowhere.stderr
+    assert "Traceback" not in alone.stderr + nowhere.stderr

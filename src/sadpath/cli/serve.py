@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,11 @@ def serve(
             help="What the control API asks for as `Authorization: Bearer TOKEN`.",
         ),
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, by a certificate authority of its own.")] = False,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option("--ca-file", metavar="FILE", show_default=False, help="Where to write that authority (PEM)."),
+    ] = None,
     root: RootOption = None,
 ) -> None:
     """Serve a backend that misbehaves as a scenario says: the workspace's, any ASGI app, or a server behind a URL."""
@@ -51,14 +57,19 @@ def serve(
     from sadpath.core.errors import UsageError  # noqa: PLC0415 - as above
     from sadpath.server.runner import LiveServer  # noqa: PLC0415 - brings FastAPI
     from sadpath.server.serving import serve as serve_until_stopped  # noqa: PLC0415 - brings FastAPI
+    from sadpath.server.serving import write_authority  # noqa: PLC0415 - as above
     from sadpath.server.sources import find_source  # noqa: PLC0415 - as above
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
     if admin_token is not None and not admin_token.strip():
         raise UsageError("--admin-token must not be empty")
+    if ca_file is not None and not tls:
+        raise UsageError("--ca-file needs --tls: without it there is no certificate authority")
     workspace = find_workspace(root)
     served = find_source(source, workspace) if source is not None else None
-    server = LiveServer(workspace, source=served, host=host, port=port, seed=seed, admin_token=admin_token)
+    server = LiveServer(workspace, source=served, host=host, port=port, seed=seed, admin_token=admin_token, tls=tls)
+    if ca_file is not None:
+        write_authority(server, ca_file)
     asyncio.run(serve_until_stopped(workspace, server, scenario=scenario, watch=watch))
 
 

@@ -67,6 +67,7 @@ class LiveServer:
         port: 0 takes any free one.
         seed: the seed of sessions that are made without one.
         admin_token: where given, the control API wants it (``Authorization: Bearer …``).
+        tls: whether to speak TLS, by the certificate authority of ``ports``.
         other_origin: whether to listen at a second port too, for tests of tokens that travel too far.
         max_sessions: how many sessions may exist besides the default one.
         journal_limit: how many events each session's journal keeps.
@@ -88,6 +89,7 @@ class LiveServer:
         port: int = 0,
         seed: int = 0,
         admin_token: str | None = None,
+        tls: bool = False,
         other_origin: bool = False,
         max_sessions: int = MAX_SESSIONS,
         journal_limit: int = 10_000,
@@ -97,6 +99,7 @@ class LiveServer:
         self.workspace = workspace
         self.host = host
         self.admin_token = admin_token
+        self.tls = tls
         self.source = source
         self._backend = backend
         self._roles = roles
@@ -122,12 +125,14 @@ class LiveServer:
     @property
     def base_url(self) -> str:
         """The server's URL, without a session and without a slash at its end."""
-        return _url(self.host, self.port)
+        return _url(self.host, self.port, tls=self.tls)
 
     @property
     def other_origin(self) -> str | None:
         """The URL of the second origin, if there is one; a session's path goes behind it as behind ``base_url``."""
-        return _url(self.host, _port_of(self._servers[1])) if self._with_other_origin else None
+        if not self._with_other_origin:
+            return None
+        return _url(self.host, _port_of(self._servers[1]), tls=self.tls)
 
     @property
     def has_control(self) -> bool:
@@ -212,6 +217,8 @@ class LiveServer:
 
     async def _listen(self, app: Backend, protocol: Any, port: int, *, lifespan: bool) -> None:
         config = _config(app, http=protocol, host=self.host, port=port, lifespan="auto" if lifespan else "off")
+        if self.tls:
+            config.ssl = self.ports.authority.context()
         server = uvicorn.Server(config)
         state: Any = server.server_state
         state.connections, state.tasks = _InOrder(), _InOrder()
@@ -363,9 +370,10 @@ def _port_of(server: uvicorn.Server) -> int:
     return port
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, tls: bool) -> str:
     shown = reachable(host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{shown}]:{port}" if ":" in shown else f"{scheme}://{shown}:{port}"
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> UsageError:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sadpath import __version__
-from sadpath.core.errors import AuthorError
+from sadpath.core.errors import AuthorError, UsageError
 from sadpath.core.events import ExchangeEvent
 from sadpath.server.console import ExchangeLine, line_of
 from sadpath.server.given import apply_scenario, check_data, credentials
@@ -19,10 +19,12 @@ from sadpath.server.watch import FolderWatch
 from sadpath.workspace import FOLDERS, Workspace, load_backend
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sadpath.engine.session import Session
     from sadpath.scenario.model import Scenario
 
-__all__ = ["Output", "Reloading", "serve"]
+__all__ = ["Output", "Reloading", "serve", "write_authority"]
 
 POLL_SECONDS = 0.2
 """How often ``--watch`` looks; a change counts once a look has found nothing new, so half-written files are let be."""
@@ -204,6 +206,18 @@ async def serve(workspace: Workspace, server: LiveServer, *, scenario: str | Non
     output.say(str(tally))
 
 
+def write_authority(server: LiveServer, path: Path) -> None:
+    """Write the certificate authority that clients of a server with TLS are to trust.
+
+    Raises:
+        UsageError: where the file cannot be written.
+    """
+    try:
+        path.write_text(server.ports.authority.pem, encoding="ascii")
+    except OSError as error:
+        raise UsageError(f"--ca-file {path}: {error.strerror or error}") from error
+
+
 def _load(workspace: Workspace, name: str) -> Scenario:
     loaded = workspace.load(name)
     check_data(loaded.scenario, workspace, loaded.file.name)
@@ -241,8 +255,8 @@ def _left_out(scenario: Scenario, server: LiveServer) -> Iterator[str]:
     """Yield what of a scenario has no effect here, so that nobody waits for it."""
     if any(rule.on.connection for rule in scenario.faults):
         yield "its rules `on: connection` are left out: they need a port of their own"
-    if scenario.given.tls:
-        yield "its `given.tls` is left out: this server speaks plain HTTP"
+    if scenario.given.tls and not server.tls:
+        yield "its `given.tls` is left out: this server speaks plain HTTP without --tls"
     named = any(rule.on.role or rule.on.operation not in (None, "*") for rule in scenario.faults)
     if server.engine.roles is None and named:
         yield "its rules for operations and roles match nothing: contracts/api/roles.yaml is missing"
@@ -264,6 +278,8 @@ def _greeting(workspace: Workspace, server: LiveServer, name: str | None, scenar
     if server.source is None or (roles is not None and roles.login is not None):
         login = credentials(roles)
         lines.append(f"  login     {login['email']} / {login['password']}")
+    if server.tls:
+        lines.append(f"  CA        {server.base_url}/__admin/ca.pem")
     lines += [
         f"  control   {server.base_url}/__admin/sessions"
         if server.has_control
