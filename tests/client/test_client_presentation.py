@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.client import Err, Result, Server, Success, User
+from sadpath.client.background import Listener, Refreshed
 from sadpath.client.dto import read_user
+from sadpath.client.policy import Strategy
 from sadpath.client.presentation import Cubit, Failed, Loaded, Loading, Stale, State, States, UserCubit
 from tests.client.scripted import Server as Shop
-from tests.client.scripted import problem, reply, serving, stall
-from tests.client.shopside import PATIENT, USER, shop
+from tests.client.scripted import problem, reply, serving, stall, wait
+from tests.client.shopside import PATIENT, USER, shop, success_of
 
 ADA = read_user(USER)
 AWAY = Server(message="away", status=503)
@@ -79,6 +81,68 @@ def test_a_screen_loads_goes_stale_and_recovers() -> None:
             assert seventh == Loading()
             assert isinstance(last, Failed)
             assert (last.failure.kind, last.value) == ("not_found", None)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("strategy", ["cache_first", "network_first"])
+def test_what_the_background_brings_reaches_the_screen(strategy: Strategy) -> None:
+    """A stale user is shown at once, and the newer one as soon as it is there, without another request."""
+
+    async def run() -> None:
+        policy = replace(PATIENT, cache=replace(PATIENT.cache, strategies={"users.get": strategy}, fallback_after=0.05))
+        newer = reply(200, {**USER, "user_name": "Eva"})
+        later = [newer] if strategy == "cache_first" else [wait(0.5, newer), newer]
+        server = Shop().on("GET /users/1", reply(200, USER), *later).on("GET /users/2", reply(200, {**USER, "id": 2}))
+        async with serving(server), shop(server, policy=policy) as client:
+            success_of(await client.users.get(1))
+            eva: State[User] = Loaded(replace(ADA, name="Eva"))
+            async with UserCubit(client.users, client.listen) as cubit:
+                seen: list[type[State[User]]] = []
+                async with asyncio.timeout(10):
+                    loading = asyncio.create_task(cubit.load(1))
+                    async for state in cubit.states():
+                        seen.append(type(state))
+                        if isinstance(state, Loaded):
+                            break
+                await loading
+                assert seen == [Loading, Stale, Loaded]
+                assert cubit.state == eva
+                assert server.count("GET /users/1") == 1 + len(later)
+                # What is fetched for another screen changes nothing on this one, nor does anything after it is left.
+                success_of(await client.users.get(2))
+                success_of(await client.users.get(2))
+                await client.settle()
+                assert cubit.state == eva
+            left = cubit.state
+            server.on("GET /users/1", reply(200, USER))
+            await client.users.get(1)
+            await client.settle()
+            assert cubit.state == left
+
+    asyncio.run(run())
+
+
+def test_news_that_come_while_loading_are_not_lost() -> None:
+    """A refresh that ends in the moment between a stale answer and its showing is what is shown."""
+
+    async def run() -> None:
+        users, listeners = Users(), list[Listener]()
+
+        def listen(listener: Listener) -> Callable[[], None]:
+            listeners.append(listener)
+            return listeners.clear
+
+        async with UserCubit(users, listen) as cubit:
+            loading = asyncio.create_task(cubit.load(1))
+            await turn()
+            for user_id, name in ((1, "Eva"), (2, "Bob")):
+                result = Success(replace(ADA, id=user_id, name=name))
+                listeners[0](Refreshed("users.get", {"id": user_id}, result, changed=True))
+            users.answers[0].set_result(Success(ADA, source="cache", stale=True, age=3.0))
+            await loading
+            assert cubit.state == Loaded(replace(ADA, name="Eva"))
+        assert listeners == []
 
     asyncio.run(run())
 

@@ -71,7 +71,7 @@ async def _run(config: AppConfig, options: argparse.Namespace) -> None:
         stack.push_async_callback(local.close)
         tokens = FileTokens(folder / "session.json") if folder else MemoryTokens()
         client = await stack.enter_async_context(ShopClient.from_config(config, tokens=tokens, local=local))
-        cubit = await stack.enter_async_context(UserCubit(client.users))
+        cubit = await stack.enter_async_context(UserCubit(client.users, client.listen))
         clock = SystemClock()
         screen = Screen(clock)
         showing: asyncio.Task[None] | None = None

@@ -1,7 +1,7 @@
 """What stands between a repository and a screen: states, and one object for each screen that moves between them.
 
 ```python
-async with UserCubit(client.users) as cubit:
+async with UserCubit(client.users, client.listen) as cubit:
     drawing = asyncio.create_task(draw(cubit.states()))
     await cubit.load(1)
     await cubit.refresh()
@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
+from .background import BackgroundError, Listener, Refreshed
 from .cancel import CallCancelled, CancelToken
 from .domain import User
 from .failures import Failure
+from .operations import USERS_GET
 from .result import Err, Result
 
 __all__ = ["Cubit", "Failed", "Loaded", "Loading", "Stale", "State", "States", "UserCubit", "UserSource"]
@@ -164,13 +166,19 @@ class UserSource(Protocol):
 
 
 class UserCubit(Cubit[State[User]]):
-    """The screen of one user. Loading and refreshing raise nothing; leaving the screen cancels what is on its way."""
+    """The screen of one user. Loading and refreshing raise nothing; leaving the screen cancels what is on its way.
 
-    def __init__(self, users: UserSource) -> None:
+    With ``listen`` (``client.listen``) what was shown stale is replaced as soon as a refresh in the background brings
+    something newer; without, by the next refresh.
+    """
+
+    def __init__(self, users: UserSource, listen: Callable[[Listener], Callable[[], None]] | None = None) -> None:
         super().__init__(Loading())
+        self._stop_listening = listen(self._hear) if listen is not None else None
         self._users = users
         self._user_id: int | str | None = None
         self._token = CancelToken()
+        self._newer: Loaded[User] | None = None
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -192,6 +200,8 @@ class UserCubit(Cubit[State[User]]):
     async def close(self) -> None:
         """Leave the screen: cancel what is on its way, and wait until that has cleaned up."""
         await super().close()
+        if self._stop_listening is not None:
+            self._stop_listening()
         self._token.cancel("the screen was left")
         await self._idle.wait()
 
@@ -200,6 +210,7 @@ class UserCubit(Cubit[State[User]]):
             return
         before = self.state
         token = self._token = CancelToken()
+        self._newer = None
         self._under_way += 1
         self._idle.clear()
         self.emit(Loading(shown))
@@ -213,11 +224,18 @@ class UserCubit(Cubit[State[User]]):
                 self.emit(before)
             raise
         else:
-            self.emit(_state_of(result, shown))
+            state = _state_of(result, shown)
+            self.emit(self._newer if self._newer is not None and isinstance(state, Stale) else state)
         finally:
             self._under_way -= 1
             if self._under_way == 0:
                 self._idle.set()
+
+    def _hear(self, news: Refreshed | BackgroundError) -> None:
+        if isinstance(news, Refreshed) and (news.operation, news.arguments) == (USERS_GET.name, {"id": self._user_id}):
+            self._newer = Loaded(news.result.value)
+            if self._under_way == 0:
+                self.emit(self._newer)
 
     @property
     def _shown(self) -> User | None:
