@@ -143,6 +143,15 @@ def test_a_driver_that_says_nothing_is_not_judged() -> None:
     assert story.verdict("CACHE-03") == "not_exercised"
 
 
+def test_what_was_just_confirmed_may_be_called_fresh() -> None:
+    """CACHE-03 leaves it to others what a client calls an entry that the server has just confirmed."""
+    story = _filled()
+    story.t += 60
+    _says(story.call().meets(304, body=b""), stale=False, age_ms=0.0)
+
+    assert story.verdict("CACHE-03") == "not_exercised"
+
+
 def test_what_an_http_cache_holds_fresh_is_not_stale() -> None:
     """CACHE-03 says nothing of an answer that an HTTP cache of the same client may hold fresh."""
     for lifetime, verdict in ((300, "not_exercised"), (10, "fail")):

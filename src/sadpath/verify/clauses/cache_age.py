@@ -26,8 +26,14 @@ def _marked(trace: Trace) -> Iterator[CallRecord]:
         if outcome is None or call.pages or not served_from_cache(trace, call):
             continue
         said = (outcome.source, outcome.stale, outcome.age_ms)
-        if any(item is not None for item in said) and not _may_be_fresh(trace, call):
+        fresh = _confirmed(trace, call) or _may_be_fresh(trace, call)
+        if any(item is not None for item in said) and not fresh:
             yield call
+
+
+def _confirmed(trace: Trace, call: CallRecord) -> bool:
+    """Tell whether the server had just said that the answer is good: whose such a one is, HONEST-01 judges."""
+    return any(item.status == 304 for item in trace.exchanges_of(call))
 
 
 def _may_be_fresh(trace: Trace, call: CallRecord) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sadpath.core.events import ExchangeEvent
 from sadpath.verify.behind import BEHIND_READS, Flight, flights, flights_for, overlapping
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
@@ -46,13 +47,19 @@ def _asked(trace: Trace, call: CallRecord) -> str | None:
     """Return how a call that should have been answered from the cache was answered instead, None where it was."""
     sure = {item.tag: own for item, own in sure_calls(trace)}
     own, outcome = sure.get(call.tag, ()), call.outcome
-    if "call_tag" in trace.capabilities and own:
+    if "call_tag" in trace.capabilities and own and _waited_for(call, own):
         return f"asked the server in {exchanges(own)}"
     if outcome is not None and outcome.source == "network":
         return "was answered by the network"
     if outcome is not None and outcome.outcome == "error":
         return ended_as(outcome)
     return None
+
+
+def _waited_for(call: CallRecord, own: tuple[ExchangeEvent, ...]) -> bool:
+    """Tell whether a call went on until it was answered: else it was refreshed behind its back, under its name."""
+    news = own[0].t_first_byte if own[0].t_first_byte is not None else own[0].t_ended
+    return news is None or end_of(call) >= news
 
 
 def _cache_first(trace: Trace) -> Iterator[Finding]:
@@ -118,8 +125,8 @@ def _how(trace: Trace, flight: Flight) -> str:
 
 
 def _all_reported(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
-    if trace.result is None:
-        return
+    if trace.result is None or "background_errors" not in trace.result.model_fields_set:
+        return  # the driver does not say what its client reports
     told = {item.get("op") for item in trace.result.background_errors if item.get("kind") != "cache"}
     for operation in dict.fromkeys(flight.first.operation for flight in failures):
         if operation not in told and None not in told:

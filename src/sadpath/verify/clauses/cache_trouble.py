@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.drivers.messages import ErrorReport
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.fallback import stopped_early
@@ -51,7 +52,9 @@ def _survives(trace: Trace) -> Iterator[Finding]:
                 own,
                 call,
             )
-        elif error is not None and sight is not None and _hidden(sight, error.status):
+        elif (
+            error is not None and sight is not None and _hidden(sight, error) and not _renewal_failed(trace, call, own)
+        ):
             yield found(
                 f"{call.title} {ended_as(outcome)} after {answer_of(sight)} in exchange {sight.exchange.exchange}: its "
                 f"cache, {what}, hides what the server said",
@@ -66,8 +69,14 @@ def _excused(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> 
     return undecodable(own[-1]) or not own[-1].response_body or stopped_early(trace, Unit(call, own))
 
 
-def _hidden(sight: Sight, status: int | None) -> bool:
-    return sight.error_status is not None and sight.error_status not in (401, status)
+def _hidden(sight: Sight, error: ErrorReport) -> bool:
+    """Tell whether a failure is not the error that the client surely had last, and no limit of its own either."""
+    own = error.kind.startswith("timeout.")
+    return sight.error_status is not None and sight.error_status not in (401, error.status) and not own
+
+
+def _renewal_failed(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> bool:
+    return bool(Renewals(trace).failed_for(Unit(call, own)))
 
 
 def _serves_rubbish(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> Iterator[Finding]:
@@ -85,7 +94,7 @@ CACHE_14 = Clause(
     check=_survives,
     why='A full disk must not take the network\'s answer away, and "cache error" is not what the user has to know.',
     reads=("cache.operations",),
-    may_read=(*ENTRY_READS, *NEAR_READS),
+    may_read=(*ENTRY_READS, *NEAR_READS, *RENEWAL_READS),
     needs=("cache_fallback",),
 )
 
