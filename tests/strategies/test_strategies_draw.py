@@ -153,6 +153,15 @@ def test_gentler_faults_are_smaller() -> None:
     assert find(steps(), lambda _: True) == ()
 
 
+def test_all_others_stand_between_a_status_and_an_end() -> None:
+    """Whatever else the catalogue has is shrunk to a status where that would do, and stands for a connection's end."""
+    others = [kind.name for kind in FAULTS if kind.phase != "connection" and kind.name not in DRAWN_IN_SCENARIOS]
+
+    assert len(others) > 30
+    assert {_smallest([name, "status"]) for name in others} == {"status"}
+    assert {name: _smallest([name, "stall"]) for name in others} == {name: name for name in others}
+
+
 def test_the_smallest_case_is_one_plain_read() -> None:
     """Without any condition a case is one read, in the usual world, and nothing goes wrong."""
     assert find(scenarios(API), lambda _: True).to_file() == {

@@ -30,7 +30,7 @@ class WrongLength(Fault):
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 18 (more); exit 0 with a part of the body (fewer)",
-        "httpx": "RemoteProtocolError (more); a response with a part of the body (fewer)",
+        "httpx": "RemoteProtocolError (more); a part of the body, and RemoteProtocolError of the next request (fewer)",
         "browser": "net::ERR_CONTENT_LENGTH_MISMATCH (more); a part of the body (fewer)",
     }
 
