@@ -45,7 +45,7 @@ PAGES = [
 ]
 
 
-ON_THE_LOOP = {"background_work", "connectivity_changes", "listen"}
+ON_THE_LOOP = {"background_work", "connectivity_changes"}
 """What is told on the event loop, or of its tasks: nothing for another thread."""
 
 
@@ -263,6 +263,25 @@ def test_clients_that_were_closed_are_forgotten() -> None:
     gc.collect()
 
     assert gone() is None
+
+
+def test_listeners_hear_of_what_happens_beside_the_calls() -> None:
+    """What is fetched in the background is told in the client's thread, until the listener is taken away."""
+    server = Server().on("GET /settings", reply(200, SETTINGS))
+    heard: list[tuple[str, int]] = []
+    with served(server), blocking(server) as client:
+        stop = client.listen(lambda news: heard.append((news.operation, threading.get_ident())))
+        for _ in range(2):
+            success_of(client.settings.get())
+            client.settle()
+        stop()
+        success_of(client.settings.get())
+        client.settle()
+        assert server.count("GET /settings") == 3
+    stop()
+
+    assert [operation for operation, _ in heard] == ["settings.get"]
+    assert heard[0][1] != threading.get_ident()
 
 
 def test_an_interrupt_ends_the_wait_and_the_call() -> None:

@@ -16,13 +16,13 @@ import atexit
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from anyio.from_thread import start_blocking_portal
 
-from .background import BackgroundError
+from .background import BackgroundError, Listener
 from .cancel import CallCancelled, CancelToken
 from .client import ShopClient
 from .domain import Order, User
@@ -299,6 +299,26 @@ class BlockingShopClient(_Side):
             self._client.hint(offline=offline)
 
         self._thread.run(hint)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of what happens beside the calls; it is called in the client's own thread.
+
+        Return what ends that. Raises ``ClosedError`` after ``close``.
+        """
+
+        async def listen() -> Callable[[], None]:
+            return self._client.listen(listener)
+
+        stop = self._thread.run(listen)
+
+        async def end() -> None:
+            stop()
+
+        def end_it() -> None:
+            with suppress(ClosedError):
+                self._thread.run(end)
+
+        return end_it
 
     def settle(self) -> None:
         """Wait until nothing runs beside the calls any more. Raises ``ClosedError`` after ``close``."""
