@@ -173,3 +173,59 @@ def test_it_needs_a_promise() -> None:
     """TIME-01 is unsupported for a client that promises no limit."""
     story = _told(LIMIT, policy={"timeouts": {"connect": None}})
     assert story.verdict("TIME-01") == "unsupported"
+
+
+# What connects that no exchange tells of mean to other clauses
+
+
+def _lost(story: Story, fault: str = "refuse") -> None:
+    """Let a connect get nowhere, unseen by any exchange."""
+    story.connections.append(ConnectionEvent(90 + len(story.connections), "unreachable", "server", story.t, fault))
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_wait_may_hold_a_connect_that_failed(*, lost: bool) -> None:
+    """RETRY-05's ceiling is not for waits in which, or before which, a connect may have failed as well."""
+    for first in (True, False):
+        story = Story(policy={"retry": {"jitter": "full", "first_delay": "20ms", "max_delay": "1s"}})
+        call = story.call()
+        if lost and first:
+            _lost(story)
+        call.meets(503)
+        if lost and not first:
+            _lost(story)
+        call.waits(0.5).meets(200).ok()
+        assert story.verdict("RETRY-05") == ("pass" if lost else "fail")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_last_failure_may_be_one_that_no_exchange_tells_of(*, lost: bool) -> None:
+    """ERROR-02 does not take a 401 for the last that a call met, where the connect of a renewal may have failed."""
+    story = Story()
+    call = story.call("orders.create", {}).meets(401)
+    if lost:
+        _lost(story)
+    call.waits(0.01).fails("refused")
+    assert story.verdict("ERROR-02") == ("not_exercised" if lost else "fail")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_hides_a_failure_may_be_another(*, lost: bool) -> None:
+    """CACHE-01 and CACHE-02 allow for a renewal that was not connected, behind a 401."""
+    story = Story(scenario={"given": {"cache": "stale"}}, facts={"warmed": (("users.get", '{"id": 1}'),)})
+    call = story.call().meets(401)
+    if lost:
+        _lost(story)
+    call.waits(0.01).ok(source="cache")
+    assert [story.verdict(name) for name in ("CACHE-01", "CACHE-02")] == (["pass"] * 2 if lost else ["fail"] * 2)
+
+
+def test_a_window_is_lost_time_from_its_beginning_to_its_end() -> None:
+    """Where single connects are not seen, a port that lets nobody in may have kept any of them away meanwhile."""
+    story = Story()
+    _port(story, "unreachable", 2.0, "refuse")
+    _port(story, "reachable", 3.0)
+    _port(story, "unreachable", 5.0, "blackhole")
+    trace = story.trace()
+    spans = [(0.0, 1.9), (0.0, 2.0), (2.5, 2.6), (3.0, 4.0), (3.1, 4.9), (4.0, 9.0), (8.0, 9.0)]
+    assert [trace.lost_before_http(*span) for span in spans] == [False, True, True, True, False, True, True]

@@ -188,6 +188,18 @@ class Trace:
         """What the faults before HTTP did: to a connection, or to the port (0)."""
         return tuple(event for event in self.connections if event.fault is not None and _is_before_http(event.fault))
 
+    def lost_before_http(self, start: float, end: float) -> bool:
+        """Tell whether a connection may have been lost before HTTP between two times: no exchange tells of that."""
+        shut_since: float | None = None
+        for event in self.connections:
+            if event.connection == 0:
+                if shut_since is not None and shut_since <= end and event.t >= start:
+                    return True
+                shut_since = event.t if event.what == "unreachable" else None
+        if shut_since is not None and shut_since <= end:
+            return True
+        return any(event.connection > 0 and start <= event.t <= end for event in self.before_http)
+
     # Attribution
 
     @cached_property

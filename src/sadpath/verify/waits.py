@@ -63,7 +63,10 @@ def delays_of_the_way(trace: Trace, unit: Unit, step: Step) -> float:
     alone = not unit.call.parallel and not any(
         step.before.t_arrived < item.t_arrived < step.after.t_arrived for item in trace.refreshes()
     )
-    return 0.001 + 3 * trace.round_trip if alone else float("inf")
+    # A connect that failed before the first exchange was an attempt too: this may be a later wait than it seems.
+    if not alone or trace.lost_before_http(unit.call.t_started, step.after.t_arrived):
+        return float("inf")
+    return 0.001 + 3 * trace.round_trip
 
 
 def no_time_at_all(trace: Trace, wait: Wait) -> bool:

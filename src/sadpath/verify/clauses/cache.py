@@ -26,7 +26,10 @@ def _cached_units(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
 
 
 def _renewal_failed(trace: Trace, unit: Unit) -> bool:
-    return bool(Renewals(trace).failed_for(unit))
+    """Tell whether a renewal failed for a request, or may have, as no exchange tells of one that was not connected."""
+    ended = unit.call.t_ended if unit.call.t_ended is not None else float("inf")
+    lost = trace.lost_before_http(unit.exchanges[-1].t_arrived, ended)
+    return lost or bool(Renewals(trace).failed_for(unit))
 
 
 # CACHE-01

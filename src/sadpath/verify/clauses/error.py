@@ -118,6 +118,8 @@ def _with_what_else(trace: Trace, unit: Unit, ways: list[list[_Due] | None]) -> 
     ways += [_due_for_refresh(trace, item) for item in Renewals(trace).failed_for(unit)]
     if any(way is None for way in ways) or trace.scenario.given.cache in ("corrupt", "unwritable"):
         return None
+    if unit.exchanges and trace.lost_before_http(unit.exchanges[-1].t_arrived, call.t_ended or float("inf")):
+        return None
     due = [item for way in ways for item in way or ()]
     if not due:
         return None
