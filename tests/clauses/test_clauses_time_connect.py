@@ -158,6 +158,11 @@ def test_what_is_not_its_business() -> None:
         call.cancelled() if end == "cancelled" else call.ok(source="cache")
         assert story.verdict("TIME-01") == "not_exercised"
 
+    asked = Story(policy=PROMISE)  # what is said of a cancel is CANCEL-02's
+    _port(asked, "unreachable", 0.5, "blackhole")
+    asked.call(cancel_after=LIMIT / 2).waits(LIMIT / 2).fails("other")
+    assert asked.verdict("TIME-01") == "not_exercised"
+
     over = Story(policy=PROMISE)
     _port(over, "unreachable", 0.5, "blackhole")
     _port(over, "reachable", 1.2)

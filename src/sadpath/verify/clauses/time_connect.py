@@ -29,6 +29,8 @@ def _unanswered(trace: Trace) -> Iterator[tuple[CallRecord, list[ExchangeEvent]]
         if call.outcome is not None and call.outcome.outcome != "error":
             continue
         start, end = span(call)
+        if call.cancel_at is not None and end >= call.cancel_at - trace.limits(call).race:
+            continue
         if start < end and not any(item.t_arrived <= end for item in own) and covered(trace, call, "blackhole"):
             yield call, list(own)
 
