@@ -96,6 +96,18 @@ def test_a_seeded_entry_has_the_age_it_was_given(hours: float, verdict: str) -> 
     assert story.verdict("CACHE-03") == verdict
 
 
+@given(st.integers(1, 30_000))
+def test_a_seeded_entry_ages_before_the_first_call(moved: int) -> None:
+    """CACHE-03 counts the time by which the clock is moved on before anything is asked for."""
+    for said, verdict in ((43_200 + moved, "pass"), (43_200 + moved + 10, "fail"), (43_190 + moved, "fail")):
+        steps = [{"advance": f"{moved}s"}, {"users.get": {"id": 1}}]
+        story = _repository(scenario={"given": {"cache": "stale"}, "calls": steps}, facts=SEEDED)
+        story.t += moved
+        call = _away(story)
+        _says(call, age_ms=said * 1000 + 600)
+        assert story.verdict("CACHE-03") == verdict
+
+
 def test_an_age_may_count_from_a_list_or_a_confirmation() -> None:
     """CACHE-03 lets an age count from any answer that may have filled the entry, or confirmed it."""
     for op, status, args in (("users.list", 200, None), ("users.get", 304, None), ("users.update", 200, {"id": 1})):

@@ -175,12 +175,25 @@ def test_it_logs_nobody_out() -> None:
 
 def test_the_end_of_the_session_is_another_matter() -> None:
     """CACHE-12 is not exercised where the session ended: then to log out is right."""
-    story = _settled(result=Result(logouts=1))
-    _hit(story)
-    _behind(story, story.t, 401)
-    story.refresh(400)
+    for ends_later in (False, True):
+        story = _settled(result=Result(logouts=1))
+        _hit(story)
+        _behind(story, story.t, 401)
+        if ends_later:
+            story.refresh(503)
+            story.call("http", {"method": "GET", "path": "/settings"}, phase="heal").meets(401)
+        story.refresh(400)
+        assert story.verdict("CACHE-12") == "not_exercised"
 
-    assert story.verdict("CACHE-12") == "not_exercised"
+
+def test_who_was_refused_itself_may_have_ended_the_session() -> None:
+    """CACHE-12 leaves a logout alone where a call was refused as well: that is for the clauses about sessions."""
+    story = _settled(result=_told("unauthorized").model_copy(update={"logouts": 1}))
+    _hit(story)
+    _behind(story, story.t, 503)
+    story.call().meets(401).fails("unauthorized", 401)
+
+    assert story.verdict("CACHE-12") == "pass"
 
 
 @pytest.mark.parametrize("how", ["cache", "network", "error"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.model import Advance, Call, Parallel
 from sadpath.verify.sight import INVALID, Sight, header, json_of
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
@@ -96,7 +98,12 @@ class Entries:
         """When the entries that were put into the cache directly would have been stored, on the case's clock."""
         trace = self.trace
         longest = trace.policy.cache.max_stale or USUAL_MAX_STALE
-        return trace.began - longest * SEEDED_AGES.get(trace.scenario.given.cache, 0.0)
+        return trace.began - self._waited() - longest * SEEDED_AGES.get(trace.scenario.given.cache, 0.0)
+
+    def _waited(self) -> float:
+        """Return by how many seconds the clock was moved on before the first call."""
+        before = takewhile(lambda step: not isinstance(step, Call | Parallel), self.trace.scenario.calls)
+        return sum(step.advance for step in before if isinstance(step, Advance))
 
     def _disturbed(self, call: CallRecord) -> bool:
         """Tell whether something that may empty or change the entry was under way beside the call."""

@@ -104,7 +104,7 @@ CACHE_11 = Clause(
 def _failures(trace: Trace) -> list[Flight]:
     """Return the refreshes in the background that surely failed, other than by the end of the session."""
     renewals = Renewals(trace)
-    if any(renewals.invalid_grant(item) for item in renewals.refreshes):
+    if any(renewals.invalid_grant(item) for item in trace.refreshes(after_case=True)):
         return []
     return [flight for flight in flights(trace) if flight.first.operation is not None and _failed(trace, flight)]
 
@@ -135,7 +135,8 @@ def _all_reported(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
 
 
 def _nobody_logged_out(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
-    if trace.result is not None and trace.result.logouts and failures:
+    refused = any(item.status == 401 for call in trace.calls for item in trace.exchanges_of(call))
+    if trace.result is not None and trace.result.logouts and failures and not refused:
         own = [item for flight in failures for item in flight.exchanges]
         yield found(f"the client logged out, where all that had failed was {_how(trace, failures[0])}", own)
 
