@@ -22,6 +22,7 @@ import importlib.util
 import multiprocessing
 import os
 import re
+import resource
 import sys
 import time
 import tomllib
@@ -73,8 +74,9 @@ OPERATORS = (
 """Small changes that somebody could make by mistake; the rest of cosmic-ray's would be seen by the type checker, or is
 the same again: ``|`` stands in annotations, and ``<`` for ``>`` is what ``AddNot`` does."""
 
-PATIENCE = 60.0
-"""Seconds that the tests may take with a change: one that makes them loop has been noticed."""
+CPU_SECONDS, SECONDS = 60, 900.0
+"""How long the tests may take with a change, by the processor's time and by the clock: one that makes them loop, or hang,
+has been noticed. The first is short, and does not depend on what else the machine has to do."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def prepare() -> None:
 def run_tests(mutant: Mutant | None, files: list[str]) -> None:
     """In a fork: run the tests on a mutant, None for the module as it is, and exit with what pytest says."""
     sys.dont_write_bytecode = True
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     words = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *files]
     if mutant is None:
         code = pytest.main(words)
@@ -228,7 +231,7 @@ def survivors(work: Sequence[Mutant], files: list[str], jobs: int) -> list[Mutan
             mutant = waiting.pop()
             process = context.Process(target=run_tests, args=(mutant, files))
             process.start()
-            running[process] = mutant, time.monotonic() + PATIENCE
+            running[process] = mutant, time.monotonic() + SECONDS
         wait([process.sentinel for process in running], timeout=1.0)
         for process, (mutant, latest) in list(running.items()):
             if process.is_alive() and time.monotonic() < latest:
