@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sadpath.faults.base import Delivery
+from sadpath.faults.throttle import Throttle
 from tests.engine.bench import BODY, HEAD, Bench, Connection, get, post, run
 
 
@@ -106,6 +112,37 @@ def test_a_rate_is_kept() -> None:
             connection.close()
 
     run(scene)
+
+
+def test_a_large_body_comes_in_pieces_that_are_larger() -> None:
+    """Half a megabyte at five megabytes a second takes its tenth of a second, in pieces of a twentieth second's size."""
+
+    async def scene() -> None:
+        async with Bench() as bench:
+            bench.inject({"throttle": 5_000_000})
+            received = await bench.ask(get("/big?500000", "Connection: close"))
+            event = await bench.ended()
+            assert len(received.body) == 500_000
+            assert event.t_first_byte is not None
+            assert event.t_last_byte is not None
+            assert event.t_last_byte - event.t_first_byte >= 0.099
+
+    run(scene)
+
+
+@given(st.integers(1, 10_000_000), st.binary(min_size=1, max_size=3000))
+def test_the_pieces_of_any_rate(rate: int, body: bytes) -> None:
+    """Together they are the body, and take what it takes at that rate; there are not too many of them."""
+    delivery = Delivery()
+    fired: list[int | None] = []
+    exchange: Any = SimpleNamespace(fire=lambda _fault, _phase, byte: fired.append(byte))
+    Throttle(rate=rate).on_delivery(exchange, delivery)
+    assert delivery.pieces is not None
+    pieces = list(delivery.pieces(body))
+    assert b"".join(piece for _, piece in pieces) == body
+    assert math.isclose(sum(wait for wait, _ in pieces), len(body) / rate)
+    assert len(pieces) <= 500
+    assert fired == [0]
 
 
 @pytest.mark.parametrize("fault", [{"dribble": {"chunks": 13, "over": "60ms"}}, {"throttle": 1000}])

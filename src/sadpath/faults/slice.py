@@ -24,7 +24,8 @@ class Slice(Fault):
     """Sends the body in segments of ``size`` bytes, so that a client reads it in as many parts, cut anywhere.
 
     Between two of them is ``gap``, one millisecond by default: without any the systems on the way put them together
-    again. In a chunked answer each segment is a chunk. A body that fits into one segment is not sliced.
+    again. In a chunked answer each segment is a chunk. A body that fits into one segment is not sliced. Thousands of
+    segments are more than a case in the simulated world may take.
     """
 
     name: ClassVar[str] = "slice"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
@@ -14,6 +15,7 @@ from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 __all__ = ["Rate", "Throttle"]
 
 _PIECES_PER_SECOND = 20
+_MOST_PIECES = 500
 
 
 def _moves(rate: int) -> int:
@@ -28,7 +30,7 @@ Rate = Annotated[Size, AfterValidator(_moves)]
 
 class Throttle(Fault):
     """Sends the body at so many bytes per second: a byte leaves when as much time has passed as it and those before it
-    take, in twenty pieces a second at most.
+    take. There are twenty pieces a second at most, and five hundred of a body.
 
     The head is not held back, and ``rate`` counts neither it nor chunk framing.
     """
@@ -52,7 +54,7 @@ class Throttle(Fault):
         delivery.pieces = lambda body: self._pieces(exchange, body)
 
     def _pieces(self, exchange: Exchange, body: bytes) -> Iterator[tuple[float, bytes]]:
-        size = max(1, self.rate // _PIECES_PER_SECOND)
+        size = max(1, self.rate // _PIECES_PER_SECOND, math.ceil(len(body) / _MOST_PIECES))
         if body:
             exchange.fire(self, "body", 0)
         for at in range(0, len(body), size):

@@ -41,8 +41,8 @@ WRITTEN_AS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "request_close": lambda _: ["request_close", {"request_close": 10}],
     "request_reset": lambda _: ["request_reset", {"request_reset": 10}],
     "request_stall": lambda _: ["request_stall", {"request_stall": 10}],
-    "slice": lambda _: [{"slice": size} for size in (20, 7, 1)],
-    "throttle": lambda _: [{"throttle": rate} for rate in (4096, 256, 16)],
+    "slice": lambda _: [{"slice": size} for size in (64, 20, 7)],
+    "throttle": lambda _: [{"throttle": rate} for rate in (4096, 1024, 256)],
     "wrong_length": lambda _: [{"wrong_length": by} for by in (1, 20, -1, -20)],
     "wrong_shape": lambda _: ["wrong_shape", {"wrong_shape": {"retype": ["id"]}}, {"wrong_shape": {"add": {"new": 1}}}],
 }
