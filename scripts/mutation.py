@@ -75,8 +75,8 @@ OPERATORS = (
 the same again: ``|`` stands in annotations, and ``<`` for ``>`` is what ``AddNot`` does."""
 
 CPU_SECONDS, SECONDS = 60, 900.0
-"""How long the tests may take with a change, by the processor's time and by the clock: one that makes them loop, or hang,
-has been noticed. The first is short, and does not depend on what else the machine has to do."""
+"""How long the tests may take with a change, by the processor's time and by the clock: one that makes them loop or hang
+has been noticed. The first does not depend on what else the machine has to do."""
 
 
 @dataclass(frozen=True)
