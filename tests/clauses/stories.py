@@ -372,6 +372,15 @@ class Story:
         assert recording.read <= declared, f"{clause_id} reads {sorted(recording.read - declared)} undeclared"
         return found
 
+    def together(self, clause_id: str) -> str:
+        """Return what a clause says that is judged by all cases together, of this one case if it were all there is."""
+        found, pooling = self.judge(clause_id), clause(clause_id).pooling
+        assert pooling is not None
+        enough = len(found.samples) >= pooling.at_least
+        verdict = "not_exercised" if not enough else "fail" if pooling.reject(found.samples) else "pass"
+        _JUDGED.setdefault(clause_id, set()).add(verdict)
+        return verdict
+
     def verdict(self, clause_id: str) -> str:
         """Return what the clause says; a failure must have a sentence."""
         found = self.judge(clause_id)

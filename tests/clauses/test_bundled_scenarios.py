@@ -101,6 +101,7 @@ def test_every_clause_is_exercised_several_times(world: str) -> None:
     declared = set(load_contract("reference", find_workspace().root).capabilities)
 
     about = [clause for clause in all_clauses() if declared >= set(clause.needs)]
+    about = [clause for clause in about if clause.pooling is None or world == "sim"]  # it takes exact time
     wanted = {clause.id: 1 if clause.id in RARE else 3 for clause in about}
     assert {name: exercised[name] for name, least in wanted.items() if exercised[name] < least} == {}
 

@@ -16,15 +16,16 @@ from sadpath.verify.contract import LEVELS, Policy
 from tests.clauses.stories import RecordingPolicy, Story, reference_policy
 
 IDS = [
-    "AUTH-01", "AUTH-02", "AUTH-03", "AUTH-04", "AUTH-05", "AUTH-06", "AUTH-07", "AUTH-09", "AUTH-10", "AUTH-12",
-    "AUTH-13", "AUTH-14", "AUTH-15", "AUTH-18", "CACHE-01", "CACHE-02", "CACHE-03", "CACHE-04", "CACHE-05", "CACHE-06",
-    "CACHE-07", "CACHE-08", "CACHE-09", "CACHE-10", "CACHE-11", "CACHE-12", "CACHE-13", "CACHE-14", "CACHE-15",
-    "CACHE-16", "CANCEL-01", "CANCEL-02", "CANCEL-03", "CANCEL-04", "CONN-01", "CONN-02", "END-01", "ERROR-01",
-    "ERROR-02", "ERROR-03", "ERROR-04", "ERROR-05", "ERROR-06", "ERROR-07", "HEAL-01", "HONEST-01", "HONEST-02",
-    "IDEM-01", "IDEM-02", "IDEM-03", "PAGE-01", "PAGE-02", "PAGE-03", "PAGE-04", "PAGE-05", "POOL-01", "POOL-02",
-    "POOL-03", "POOL-04", "REDIR-01", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-04", "RETRY-05", "RETRY-07",
-    "RETRY-08", "RETRY-09", "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-13", "RETRY-14", "RETRY-15", "RETRY-16",
-    "RETRY-17", "RETRY-18", "TIME-01", "TIME-02", "TIME-03", "TIME-04", "TIME-05", "TIME-06", "TIME-07",
+    "AUTH-01", "AUTH-02", "AUTH-03", "AUTH-04", "AUTH-05", "AUTH-06", "AUTH-07", "AUTH-08", "AUTH-09", "AUTH-10",
+    "AUTH-11", "AUTH-12", "AUTH-13", "AUTH-14", "AUTH-15", "AUTH-16", "AUTH-17", "AUTH-18", "CACHE-01", "CACHE-02",
+    "CACHE-03", "CACHE-04", "CACHE-05", "CACHE-06", "CACHE-07", "CACHE-08", "CACHE-09", "CACHE-10", "CACHE-11",
+    "CACHE-12", "CACHE-13", "CACHE-14", "CACHE-15", "CACHE-16", "CANCEL-01", "CANCEL-02", "CANCEL-03", "CANCEL-04",
+    "CONN-01", "CONN-02", "END-01", "ERROR-01", "ERROR-02", "ERROR-03", "ERROR-04", "ERROR-05", "ERROR-06", "ERROR-07",
+    "HEAL-01", "HONEST-01", "HONEST-02", "IDEM-01", "IDEM-02", "IDEM-03", "PAGE-01", "PAGE-02", "PAGE-03", "PAGE-04",
+    "PAGE-05", "POOL-01", "POOL-02", "POOL-03", "POOL-04", "REDIR-01", "RETRY-01", "RETRY-02", "RETRY-03", "RETRY-04",
+    "RETRY-05", "RETRY-06", "RETRY-07", "RETRY-08", "RETRY-09", "RETRY-10", "RETRY-11", "RETRY-12", "RETRY-13",
+    "RETRY-14", "RETRY-15", "RETRY-16", "RETRY-17", "RETRY-18", "TIME-01", "TIME-02", "TIME-03", "TIME-04", "TIME-05",
+    "TIME-06", "TIME-07",
 ]  # fmt: skip
 """Ids never change and are never used again: a line is added here, never taken away."""
 

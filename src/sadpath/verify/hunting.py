@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sadpath.core.errors import DriverError, UsageError
@@ -48,7 +48,7 @@ def verify_known_bad(
         contract: what they are judged by; default: the reference contract.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: for an unknown name, or for clients that only many cases in exact time together can catch.
         FileProblems: for a contract with mistakes.
     """
     workspace = job.workspace
@@ -59,12 +59,26 @@ def verify_known_bad(
     if job.world is None:
         fill_kill_rate(job.results, hunt_in_sim(job, all_bad, promise), everyone=everyone)
         return job.results
-    hunts = _Hunts(job, job.world, all_bad, promise)
+    hunts = _Hunts(job, job.world, _judged_alone(all_bad), promise)
     job.run(hunts.run(), hunts.interrupt)
     job.results.interrupted = hunts.interrupted or job.results.interrupted
     job.results.noise_ms = round(job.world.noise * 1000, 3)
     fill_kill_rate(job.results, [hunt.hunted() for hunt in hunts.hunts], everyone=everyone)
     return job.results
+
+
+def _judged_alone(bad: Sequence[BadClient]) -> list[BadClient]:
+    """Return the clients with those of their clauses that single cases can break; the others need exact time.
+
+    Raises:
+        UsageError: where none is left.
+    """
+    kept = [replace(item, clauses=tuple(name for name in item.clauses if not clause(name).pooling)) for item in bad]
+    left = [item for item in kept if item.clauses]
+    if bad and not left:
+        names = ", ".join(item.name for item in bad)
+        raise UsageError(f"{names} can be caught only where time is exact: leave out --world live")
+    return left
 
 
 @dataclass

@@ -7,7 +7,7 @@ every clause that it must fail has failed. Where it was caught, and where not, i
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -19,8 +19,9 @@ from sadpath.verify.clauses import Clause, all_clauses, clause
 from sadpath.verify.clients import make_client
 from sadpath.verify.contract import Contract
 from sadpath.verify.played import Client
+from sadpath.verify.pooled import Pooled
 from sadpath.verify.results import ErrorEntry, KilledClause, KillRate, Results, Survivor
-from sadpath.verify.summary import ClientFacts, Summary, client_result
+from sadpath.verify.summary import ClientFacts, Summary, Tally, client_result
 
 __all__ = ["CONTRACT", "BadClient", "Hunted", "bad_clients", "fill_kill_rate", "likeliest_first", "open_bad"]
 
@@ -117,7 +118,8 @@ class Hunted:
     """What came of the search for cases in which a known-bad client is caught.
 
     ``caught`` names the clauses that failed for sure, ``suspected`` those that failed beside other cases only.
-    ``drawn`` counts the cases that were drawn besides those in ``cases``.
+    ``drawn`` counts the cases that were drawn besides those in ``cases``, and ``pooled`` is what all of them show of
+    clauses that are judged by many together.
     """
 
     bad: str
@@ -127,7 +129,12 @@ class Hunted:
     caught: set[str] = field(default_factory=set)
     suspected: set[str] = field(default_factory=set)
     drawn: int = 0
+    pooled: Pooled = field(default_factory=Pooled)
     problem: str | None = None
+
+    def judge_together(self, clauses: Iterable[Clause]) -> None:
+        """Take note of the clauses that what is known by now breaks, all cases taken together."""
+        self.caught.update(item.id for item in clauses if self.pooled.finding(item) is not None)
 
     def missing(self) -> list[str]:
         """Return the clauses that have not caught it for sure."""
@@ -142,6 +149,8 @@ class Hunted:
         if name in self.suspected:
             return "it failed beside other cases, but not alone"
         said = [item.clauses[name] for item in self.cases if name in item.clauses]
+        if (too_few := self.pooled.why_not(clause(name))) is not None:
+            return too_few
         if said and all(item.verdict == "unsupported" for item in said):
             return f"the clause is unsupported: {said[0].why}"
         tested = sum(item.exercised for item in said)
@@ -159,7 +168,8 @@ def fill_kill_rate(results: Results, hunted: Sequence[Hunted], *, everyone: bool
         if hunt.problem is not None:
             results.errors.append(ErrorEntry(party="driver", where=hunt.bad, message=hunt.problem))
         if hunt.client is not None:
-            results.clients.append(client_result(hunt.client, hunt.cases, [clause(name) for name in hunt.clauses]))
+            clauses, others = [clause(name) for name in hunt.clauses], Tally(pooled=hunt.pooled)
+            results.clients.append(client_result(hunt.client, hunt.cases, clauses, tally=others))
     results.kill_rate = _rate(hunted, everyone)
 
 
@@ -178,5 +188,11 @@ def _rate(hunted: Sequence[Hunted], everyone: bool) -> KillRate:
         killed=sum(not hunt.missing() for hunt in hunted),
         clauses=[guarded[name] for name in sorted(guarded)],
         survivors=survivors,
-        unguarded=[item.id for item in all_clauses() if item.id not in guarded] if everyone else [],
+        unguarded=_unguarded(guarded) if everyone else [],
     )
+
+
+def _unguarded(guarded: Mapping[str, KilledClause]) -> list[str]:
+    """Return the clauses that no known-bad client names; those that need exact time may have been left out here."""
+    exact = {name for bad in bad_clients() for name in bad.clauses if clause(name).pooling is not None}
+    return [item.id for item in all_clauses() if item.id not in guarded and item.id not in exact]

@@ -194,6 +194,7 @@ class SimCampaign(_Work):
             self._watcher.judged(report.summaries[0].case)
         elif isinstance(task, Search | Shrink):
             self.tallies[task.client].add(report.cases, report.exercised, report.failed)
+            self.tallies[task.client].pooled.update(report.pooled)
             for item in report.summaries:
                 self._found[task.client].setdefault(item.key, item)
 

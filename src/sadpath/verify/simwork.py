@@ -21,6 +21,7 @@ from sadpath.verify.expectation import SCEN_01
 from sadpath.verify.judging import Judged, judge_case
 from sadpath.verify.known_bad import BadClient, Hunted, likeliest_first, open_bad
 from sadpath.verify.played import Case, Client, Played
+from sadpath.verify.pooled import Pooled
 from sadpath.verify.results import ErrorEntry
 from sadpath.verify.simworld import SimPlayed, Simulator, difference
 from sadpath.verify.stored import keep
@@ -127,7 +128,7 @@ class Report:
     """What a task came to.
 
     ``cases`` is how many cases were drawn, ``exercised`` and ``failed`` in how many of them each clause was put to the
-    test, and did not hold.
+    test, and did not hold; ``pooled`` is what they show of clauses that are judged by all cases together.
     """
 
     summaries: list[Summary] = field(default_factory=list)
@@ -135,6 +136,7 @@ class Report:
     exercised: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     hunted: Hunted | None = None
+    pooled: Pooled = field(default_factory=Pooled)
 
 
 class Worker:
@@ -206,9 +208,15 @@ class Worker:
     ) -> Report:
         from sadpath.verify.generate import search  # noqa: PLC0415 - brings Hypothesis
 
+        pooled = Pooled()
+
         def asked() -> bool:
             tried(0)
             return stopped()
+
+        def heard(judged: Judged) -> None:
+            pooled.add(judged)
+            tried(1)
 
         found = search(
             client,
@@ -217,12 +225,12 @@ class Worker:
             seed=task.seed,
             clauses=self.simulator.clauses_of(client),
             stop=asked,
-            on_case=lambda _: tried(1),
+            on_case=heard,
         )
         cases = {item.smallest.id: item.smallest for item in found.findings}
         summaries = [self._summary(case) for case in cases.values()]
         summaries += [summarize(judged) for judged in found.troubles]
-        return Report(summaries, found.cases, dict(found.exercised), dict(found.failed))
+        return Report(summaries, found.cases, dict(found.exercised), dict(found.failed), pooled=pooled)
 
     def _shrink(
         self, client: Client, task: Shrink, tried: Callable[[int], None], stopped: Callable[[], bool]
@@ -290,6 +298,8 @@ class _Hunting:
         judged = judge_case(run.played, self._clauses)
         self._found.cases.append(self._worker.told(run, judged))
         self._found.caught.update(judged.failing())
+        self._found.pooled.add(judged)
+        self._found.judge_together(self._clauses)
 
     def _draw(self, client: Client) -> None:
         """Draw cases until the clauses that are missing have failed too."""
@@ -300,6 +310,9 @@ class _Hunting:
 
         def look(judged: Judged) -> None:
             seen.update(judged.failing())
+            self._found.pooled.add(judged)
+            self._found.judge_together(self._clauses)
+            seen.update(self._found.caught)
 
         def enough() -> bool:
             self._tried(0)

@@ -18,6 +18,7 @@ from sadpath.verify.evidence import findings_of
 from sadpath.verify.expectation import SCEN_01
 from sadpath.verify.judging import Judged, case_result, errors_of
 from sadpath.verify.played import Case, Client
+from sadpath.verify.pooled import Pooled
 from sadpath.verify.results import (
     CaseResult,
     ClauseResult,
@@ -58,6 +59,7 @@ class Summary:
 
     ``case`` is ready for the results; ``left_over`` is what the client left behind. ``key`` is the same for the same
     schedule of the same client, ``size`` compares how large the schedule is, and ``drawn`` says that no file holds it.
+    ``pooled`` is what the case shows of clauses that are judged by all cases together.
     """
 
     case: CaseResult
@@ -67,6 +69,7 @@ class Summary:
     key: str = ""
     size: tuple[int, ...] = ()
     drawn: bool = False
+    pooled: Pooled = field(default_factory=Pooled)
 
     def broken(self) -> list[str]:
         """Return the clauses that failed in it and were not expected to."""
@@ -91,11 +94,15 @@ def facts_of(client: Client) -> ClientFacts:
 
 @dataclass
 class Tally:
-    """Cases of which only the numbers were kept: how many, and in how many a clause was put to the test, or failed."""
+    """Cases of which only the numbers were kept: how many, and in how many a clause was put to the test, or failed.
+
+    ``pooled`` is what they show of rules that are judged by all cases together.
+    """
 
     cases: int = 0
     exercised: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    pooled: Pooled = field(default_factory=Pooled)
 
     def add(self, cases: int, exercised: Mapping[str, int], failed: Mapping[str, int]) -> None:
         """Count more of them."""
@@ -106,7 +113,8 @@ class Tally:
 
 def summarize(judged: Judged, *, replay: str | None = None) -> Summary:
     """Return a judged case in short; ``replay`` is the command that runs it again, if not the usual one."""
-    case = judged.played.case
+    case, pooled = judged.played.case, Pooled()
+    pooled.add(judged)
     return Summary(
         case=case_result(judged),
         clauses={name: _clause_summary(judged, name, replay) for name in judged.judgements},
@@ -115,6 +123,7 @@ def summarize(judged: Judged, *, replay: str | None = None) -> Summary:
         key=_key(case),
         size=size_of(case.scenario),
         drawn=case.scenario_name.startswith(GENERATED),
+        pooled=pooled,
     )
 
 
@@ -166,6 +175,7 @@ def client_result(
     found = [
         _clause_result(clause, clause.level_for(declared), cases, smallest, tally or Tally()) for clause in clauses
     ]
+    _judge_together(found, clauses, cases, (tally or Tally()).pooled, client.contract)
     found = [item for item in found if item.id != SCEN_01.id or item.exercised]
     _mark_stale(found, client.contract, [*cases, *smallest])
     return ClientResult(
@@ -229,6 +239,30 @@ def _clause_result(
         expected=reasons[0] if reasons and not unexpected else None,
         why=unsupported[0].why if verdict == "unsupported" else None,
     )
+
+
+def _judge_together(
+    found: Sequence[ClauseResult],
+    clauses: Sequence[Clause],
+    cases: Iterable[Summary],
+    others: Pooled,
+    contract: Contract,
+) -> None:
+    """Give the clauses that are judged by all cases together the verdict that these come to."""
+    pooled = Pooled()
+    pooled.update(others)
+    for item in cases:
+        pooled.update(item.pooled)
+    for clause, result in zip(clauses, found, strict=True):
+        if clause.pooling is None or result.verdict == "unsupported":
+            continue
+        result.why = pooled.why_not(clause)
+        finding, entry = pooled.finding(clause), contract.expected(clause.id)
+        if result.why is not None:
+            result.verdict = "not_exercised"
+        elif finding is not None:
+            result.verdict, result.findings = "fail" if entry is None else "xfail", [finding]
+            result.expected = None if entry is None else entry.reason
 
 
 def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequence[Summary]) -> None:

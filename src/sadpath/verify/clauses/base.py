@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,7 +12,20 @@ from sadpath.core.names import nearest
 from sadpath.verify.contract import Policy
 from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["Clause", "Finding", "Judgement", "Level", "Verdict", "all_clauses", "clause", "found", "judge", "register"]
+__all__ = [
+    "Clause",
+    "Finding",
+    "Judgement",
+    "Level",
+    "Pooling",
+    "Sample",
+    "Verdict",
+    "all_clauses",
+    "clause",
+    "found",
+    "judge",
+    "register",
+]
 
 Level = Literal["must", "should", "policy"]
 Verdict = Literal["pass", "fail", "not_exercised", "unsupported"]
@@ -37,6 +50,28 @@ def _always(_policy: Policy) -> bool:
     return True
 
 
+Sample = tuple[float, float]
+"""One observation, known up to a little: the least and the greatest that it may be."""
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How a rule is judged that no single case can break: by what all cases of a run show together.
+
+    ``collect`` returns what one case shows, and ``reject`` says in a sentence what is wrong with all of it, None where
+    nothing is proved. It is not asked before there are ``at_least`` observations; ``what`` is the word for them.
+    """
+
+    at_least: int
+    what: str
+    collect: Callable[[Trace], Iterable[Sample]]
+    reject: Callable[[Sequence[Sample]], str | None]
+
+
+def _nothing(_trace: Trace) -> Iterable[Finding]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Clause:
     """A rule about a client, with a stable id.
@@ -47,7 +82,8 @@ class Clause:
     ``needs`` the capabilities. ``promised`` says whether the values that are promised are such that the rule speaks of
     this client at all (``retry_after: ignore`` is no promise to wait). ``invariant`` rules hold for every schedule.
     ``timed`` rules depend on time: in the live world a failure is run again alone before it counts. ``why`` is the
-    reason for a rule that has no source, or more of it.
+    reason for a rule that has no source, or more of it. A rule with ``pooling`` is judged by all cases of a run
+    together; no single one breaks it, so it has no check.
 
     ``must_for`` names a capability by which a standard binds the client: who declares it is judged whatever the
     contract promises, and for them the rule is a must.
@@ -57,7 +93,7 @@ class Clause:
     level: Level
     title: str
     trigger: Callable[[Trace], bool]
-    check: Callable[[Trace], Iterable[Finding]]
+    check: Callable[[Trace], Iterable[Finding]] = _nothing
     source: str = ""
     why: str = ""
     reads: tuple[str, ...] = ()
@@ -66,6 +102,7 @@ class Clause:
     timed: bool = False
     may_read: tuple[str, ...] = ()
     promised: Callable[[Policy], bool] = _always
+    pooling: Pooling | None = None
     must_for: str | None = None
 
     @property
@@ -80,12 +117,16 @@ class Clause:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a clause says of one case; ``why`` gives the reason where it is ``unsupported``."""
+    """What a clause says of one case; ``why`` gives the reason where it is ``unsupported``.
+
+    ``samples`` are what the case adds to a rule that is judged by all cases together; by itself it then holds.
+    """
 
     clause: Clause
     verdict: Verdict
     findings: tuple[Finding, ...] = field(default=())
     why: str = ""
+    samples: tuple[Sample, ...] = field(default=())
 
 
 _CLAUSES: dict[str, Clause] = {}
@@ -138,6 +179,9 @@ def judge(item: Clause, trace: Trace) -> Judgement:
 
 
 def _judged(item: Clause, trace: Trace) -> Judgement:
+    if item.pooling is not None:
+        samples = tuple(item.pooling.collect(trace))
+        return Judgement(item, "pass" if samples else "not_exercised", samples=samples)
     if not item.trigger(trace):
         return Judgement(item, "not_exercised")
     findings = tuple(item.check(trace))
