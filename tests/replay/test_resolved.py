@@ -116,3 +116,42 @@ def test_a_lively_case_is_resolved() -> None:
     assert is_resolved(fixed)
     assert scenario(fixed.to_file()) == fixed
     assert play(sim_case(fixed.to_file())).digest == first.digest
+
+
+CONNECTS = st.sampled_from(
+    ["refuse", "accept_close", "accept_reset", {"accept_stall": "20ms"}, {"refuse": "30ms"}, "pass"]
+)
+
+
+@st.composite
+def drawn_connects(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw rules about connections of which some decide by chance."""
+    rules: list[dict[str, Any]] = []
+    for _ in range(draw(st.integers(1, 3))):
+        rule: dict[str, Any] = {"on": "connection"}
+        chance = draw(CHANCE)
+        if chance is not None:
+            rule["chance"] = chance
+        if draw(st.booleans()):
+            rule["fault"] = draw(CONNECTS)
+        else:
+            rule["plan"] = draw(st.lists(CONNECTS, min_size=1, max_size=3))
+            rule["then"] = draw(st.sampled_from(["pass", "repeat", "last"]))
+        rules.append(rule)
+    return rules
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn_connects(), drawn_connects(), drawn_rules(), st.integers(0, 1000))
+def test_what_was_drawn_for_connections_meets_the_client_again(
+    rules: list[dict[str, Any]], later: list[dict[str, Any]], behind: list[dict[str, Any]], seed: int
+) -> None:
+    """The written-down schedule of connections, under another seed, comes to the same on the wire."""
+    data = {"seed": seed, "faults": [*rules, *behind], "calls": [*CALLS, {"faults": later}, *CALLS], "heal": False}
+    case = sim_case(data, client(Small, "small"))
+    first = play(case)
+    fixed = resolved(first.played, session_key(case))
+    again = play(sim_case({**fixed.to_file(), "title": "x"}, case.client))
+
+    assert is_resolved(fixed)
+    assert first.network.digest == again.network.digest

@@ -22,10 +22,15 @@ _KERNELS = ("refuse", "blackhole")
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """What a connection meets; ``rule`` is the rule that decided, None where no rule did."""
+    """What a connection meets: a step of a rule, None where no rule decided."""
 
-    faults: tuple[BeforeHttp, ...] = ()
+    step: Step = ()
     rule: int | None = None
+
+    @property
+    def faults(self) -> tuple[BeforeHttp, ...]:
+        """The faults of the step, as they act."""
+        return tuple(fault.settings for fault in self.step if isinstance(fault.settings, BeforeHttp))
 
     def bar(self, elapsed: float) -> BeforeHttp | None:
         """Return the fault that lets no connection come into being, if there is one at this time."""
@@ -34,7 +39,7 @@ class Meeting:
 
 def faults_of(step: Step) -> tuple[BeforeHttp, ...]:
     """Return those of a step's faults that come before HTTP, as they act."""
-    return tuple(fault.settings for fault in step if isinstance(fault.settings, BeforeHttp))
+    return Meeting(step).faults
 
 
 class Connecting:
@@ -62,7 +67,7 @@ class Connecting:
                 continue
             cursor = self._cursor.get(index, 0)
             self._cursor[index] = cursor + 1
-            return Meeting(faults_of(_step(rule, cursor)), index)
+            return Meeting(_step(rule, cursor), index)
         return Meeting()
 
     def window(self, elapsed: float) -> BeforeHttp | None:
@@ -71,7 +76,7 @@ class Connecting:
             if _is_counted(rule):
                 return None
             if _acts(rule, elapsed):
-                return Meeting(faults_of(rule.fault or ())).bar(elapsed)
+                return Meeting(rule.fault or ()).bar(elapsed)
         return None
 
     def next_change(self, elapsed: float) -> float | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from sadpath.core.chance import Key, draw
 from sadpath.core.events import ExchangeEvent
+from sadpath.engine.connecting import Connecting
 from sadpath.engine.plan import Plan, matches
 from sadpath.faults.delay import Delay
 from sadpath.scenario.model import ChangeFaults, Fault, Match, Rule, Scenario, Step
@@ -42,13 +43,17 @@ def resolved(played: Played, key: Sequence[Key]) -> Scenario:
     if is_resolved(scenario):
         return scenario
     met, roles = _met_by(played), played.trace.roles if played.trace is not None else None
+    connects = _connects_by(played)
     faults = resolved_rules(scenario.faults, key, met[0] if met else (), roles)
+    faults = _resolved_connects(faults, scenario.faults, key, connects[0] if connects else ())
     calls, change = [], 0
     for step in scenario.calls:
         if isinstance(step, ChangeFaults):
             change += 1
             seen = met[change] if change < len(met) else ()
-            step = step.model_copy(update={"faults": resolved_rules(step.faults, key, seen, roles)})  # noqa: PLW2901 - it is the same step
+            begun = connects[change] if change < len(connects) else ()
+            rules = _resolved_connects(resolved_rules(step.faults, key, seen, roles), step.faults, key, begun)
+            step = step.model_copy(update={"faults": rules})  # noqa: PLW2901 - it is the same step
         calls.append(step)
     return scenario.model_copy(update={"faults": faults, "calls": tuple(calls)})
 
@@ -61,6 +66,41 @@ def _met_by(played: Played) -> list[list[ExchangeEvent]]:
         last = played.history[index + 1].first - 1 if index + 1 < len(played.history) else played.last
         found.append([item for item in events if entry.first <= item.exchange <= last])
     return found
+
+
+def _connects_by(played: Played) -> list[list[float]]:
+    """Return when connects began that met each set of rules in force, in seconds since they were put in force."""
+    first: dict[int, float] = {}
+    for event in played.trace.connections if played.trace is not None else ():
+        if event.connection > 0:
+            first.setdefault(event.connection, event.t)
+    found = []
+    for index, entry in enumerate(played.history):
+        end = played.history[index + 1].t if index + 1 < len(played.history) else float("inf")
+        found.append([first[number] - entry.t for number in sorted(first) if entry.t <= first[number] < end])
+    return found
+
+
+def _resolved_connects(
+    rules: tuple[Rule, ...], drawn: tuple[Rule, ...], key: Sequence[Key], begun: Iterable[float]
+) -> tuple[Rule, ...]:
+    """Return rules with those about connections that decide by chance written down, as the connects met them.
+
+    Args:
+        rules: with everything else written down.
+        drawn: as they were in force.
+        key: what draws begin with.
+        begun: when connects began.
+    """
+    by_chance = next((i for i, rule in enumerate(drawn) if rule.on.connection and rule.chance is not None), None)
+    if by_chance is None:
+        return rules
+    connecting = Connecting(drawn, key)
+    meetings = [connecting.decide(elapsed) for elapsed in begun]
+    steps = [meeting.step for meeting in meetings if meeting.rule is None or meeting.rule >= by_chance]
+    kept = [rule for rule in drawn[:by_chance] if rule.on.connection]  # they were passed over when their time was up
+    plan = Rule(on=drawn[by_chance].on, plan=tuple(steps) or ((),))
+    return (*kept, plan, *(rule for rule in rules if not rule.on.connection))
 
 
 @dataclass
