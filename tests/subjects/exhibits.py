@@ -109,6 +109,7 @@ EXHIBITS: dict[str, list[Story]] = {
     "leaks-on-server-error": [met({"status": 500})],
     "lock-without-compare": [REFUSED_AT_ONCE],
     "logs-out-on-any-refresh-error": [met({"status": 503}, on="auth.refresh", given={"access_token": "revoked"})],
+    "loses-patience-early": [met("stall")],
     "message-of-a-list": [met({"status": {"code": 422, "body": {"json": ["name: too long"]}}})],
     "new-key-each-attempt": [LOST_ORDER],
     "no-single-flight": [REFUSED_AT_ONCE],
@@ -130,6 +131,7 @@ EXHIBITS: dict[str, list[Story]] = {
     "retries-without-a-key": [LOST_ORDER],
     "sends-for-the-cancelled": [story(GET | {"cancel_after": "0s"}), met("stall", GET | {"cancel_after": "50ms"})],
     "status-lost-with-the-body": [met({"status": {"code": 404, "body": "<html>gone</html>"}})],
+    "times-the-whole-body": [met({"dribble": {"chunks": 8, "over": "2s"}})],
     "trusts-the-body-s-status": [met({"status": {"code": 404, "body": {"json": {"status": 422}}}})],
     "waits-out-of-step": [met({"status": 503})],
     "takes-late-answers": [
