@@ -25,7 +25,6 @@ CLAUSES = {f"{family}-{number:02}" for family, count in FAMILIES.items() for num
 
 WITHOUT = {
     "RETRY-04": "the reference client itself breaks it, by its declared policy",
-    "AUTH-17": "no driver can crash a client between two writes",
     "CACHE-16": "for clients with a cache of HTTP answers, which this one does not have",
 }
 """Clauses that no variant of the reference client can be made to break in a case, and why."""

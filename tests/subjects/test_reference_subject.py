@@ -100,7 +100,7 @@ def test_hello_claims_what_there_is() -> None:
     assert set(hello.capabilities) == set(CAPABILITIES) - {"http_cache"}
     assert hello.operations == [
         "auth.login", "auth.logout", "http", "orders.create", "orders.list", "settings.get", "users.create",
-        "users.delete", "users.get", "users.list", "users.update",
+        "users.delete", "users.get", "users.list", "users.update", "app.restart",
     ]  # fmt: skip
     assert (hello.client.name, hello.client.language) == ("reference", "python")
     assert isinstance(create(), Resumable)

@@ -13,6 +13,7 @@ __all__ = [
     "CAPABILITIES",
     "ERROR_KINDS",
     "PROTOCOL",
+    "RESTART",
     "AdvanceStep",
     "AuthGrant",
     "CacheEntry",
@@ -36,8 +37,15 @@ PROTOCOL = 1
 CAPABILITIES = (
     "retry", "retry_after", "token_refresh", "cache_fallback", "http_cache", "cache_control", "cancel",
     "idempotency_key", "pagination", "error_kinds", "call_tag", "fake_clock", "connectivity", "log_capture",
-    "policy_override", "single_use_body",
+    "policy_override", "single_use_body", "restart",
 )  # fmt: skip
+
+RESTART = "app.restart"
+"""The operation by which a client is killed and begins again on what it had stored (capability ``restart``).
+
+Its argument ``lost_writes``, a number, takes back the last so many writes to the client's storage: what a crash before
+them would have left. It ends well, sends nothing, and has no value; calls that were under way have no outcome.
+"""
 
 ERROR_KINDS = (
     "timeout.connect", "timeout.read", "timeout.write", "timeout.pool", "timeout.total", "refused", "dns", "tls",

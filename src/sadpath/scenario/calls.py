@@ -26,6 +26,7 @@ __all__ = [
     "OTHER_ORIGIN",
     "RAW_OPERATION",
     "RESERVED",
+    "RESTART_OPERATION",
     "STEP_WORDS",
     "Advance",
     "Call",
@@ -47,6 +48,12 @@ RESERVED = (*CALL_OPTIONS, *STEP_WORDS, "pages", "op")
 
 RAW_OPERATION = "http"
 """The operation by which any request can be asked for; no roles file lists it."""
+
+RESTART_OPERATION = "app.restart"
+"""The operation by which a client is killed and begins again on what it had stored; no roles file lists it.
+
+With ``lost_writes`` it loses the last so many writes to its storage, as a crash before them would have.
+"""
 
 OTHER_ORIGIN = "{other_origin}"
 """What the path of an ``http`` call begins with to go to the server's second origin: ``{other_origin}/users/1``."""

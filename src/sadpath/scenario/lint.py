@@ -17,6 +17,7 @@ from sadpath.core.names import nearest
 from sadpath.scenario.calls import (
     OTHER_ORIGIN,
     RAW_OPERATION,
+    RESTART_OPERATION,
     STEP_WORDS,
     Advance,
     Call,
@@ -218,12 +219,21 @@ class _Lint:
             if missing:
                 yield self._error(f"`{RAW_OPERATION}` needs the argument {missing[0]!r}", (*place, call.op))
             yield from self._path(call.args.get("path"), (*place, call.op, "path"))
+        elif call.op == RESTART_OPERATION:
+            yield from self._restart(call, (*place, call.op))
         elif roles is not None and call.op not in roles.operations:
-            near = nearest(call.op, [*roles.operations, RAW_OPERATION, *STEP_WORDS])
+            near = nearest(call.op, [*roles.operations, RAW_OPERATION, RESTART_OPERATION, *STEP_WORDS])
             here = (*place, "pages", call.op) if call.pages else (*place, call.op)
             yield self._error(f"unknown operation {call.op!r}", here, near)
         elif roles is not None and call.pages and roles.role(call.op) not in ("page", "list"):
             yield self._error(f"{call.op!r} does not come in pages", (*place, "pages"))
+
+    def _restart(self, call: Call, place: Place) -> Iterator[FileProblem]:
+        for name, value in call.args.items():
+            if name != "lost_writes":
+                yield self._error(f"unknown argument {name!r}", (*place, name), nearest(name, ["lost_writes"]))
+            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                yield self._error(f"must be a number of writes, not {value!r}", (*place, name))
 
     def _path(self, path: object, place: Place) -> Iterator[FileProblem]:
         """Check what a path is filled in with: the second origin, at its beginning, and nothing else."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 
 from sadpath.drivers.inprocess import LONGEST_REAL_ADVANCE
 from sadpath.engine.connecting import not_on_real_sockets
+from sadpath.scenario.calls import RESTART_OPERATION
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Scenario
 from sadpath.scenario.roles import Roles
 
@@ -63,6 +64,8 @@ def _needs_of(call: Call) -> Iterator[str]:
         yield "pagination"
     if not call.replayable:
         yield "single_use_body"
+    if call.op == RESTART_OPERATION:
+        yield "restart"
 
 
 def _cache_reasons(

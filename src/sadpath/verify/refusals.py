@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sadpath.core.events import ExchangeEvent
-from sadpath.verify.renewals import BESIDE, RENEWAL_READS, Renewals, rejected_token
+from sadpath.verify.renewals import RENEWAL_READS, Renewals, rejected_token
 from sadpath.verify.trace import CallRecord, Trace, Unit
 
 __all__ = ["REFUSAL_READS", "Refusal", "refusals", "session_calls"]
@@ -103,7 +103,9 @@ class Refusal:
         if trace.policy.auth.refreshes_per_call == 0 or not trace.limits(call).before_end(self.ended):
             return False
         near = session_calls(trace)
-        return not any(item.overlaps(self.exchange.t_arrived - BESIDE, self.ended + BESIDE) for item in near)
+        return not any(
+            item.overlaps(self.exchange.t_arrived - self._beside, self.ended + self._beside) for item in near
+        )
 
     @property
     def could_renew(self) -> bool:
@@ -114,9 +116,23 @@ class Refusal:
             return False
         if held != self.exchange.token_generation or given.refresh_token == "none":  # noqa: S105 - a state, not a secret
             return False
-        if renewals.failed_during(self.call.t_started, self.ended) or self._spent():
+        if self._failed_beside() or self._spent():
             return False
         return not any(renewals.outcome_unclear(item) for item in self.trace.exchanges if item.t_arrived < self.t)
+
+    @property
+    def _beside(self) -> float:
+        """Seconds within which things at the client may have come in another order than at the server."""
+        return self.trace.limits(None).race
+
+    def _failed_beside(self) -> bool:
+        """Tell whether a refresh may have failed while the call was under way, and answered for it too."""
+        return any(
+            item.t_arrived <= self.ended + self._beside
+            and (item.t_ended is None or item.t_ended >= self.call.t_started - self._beside)
+            and not self.renewals.succeeded(item)
+            for item in self.renewals.refreshes
+        )
 
     def _spent(self) -> bool:
         """Tell whether the call may have had its refreshes before it was sent, because its token was near its end."""
@@ -125,7 +141,7 @@ class Refusal:
             item
             for item in self.renewals.refreshes
             if item.t_arrived <= self.exchange.t_arrived
-            and self.call.overlaps(item.t_arrived, (item.t_ended or item.t_arrived) + BESIDE)
+            and self.call.overlaps(item.t_arrived, (item.t_ended or item.t_arrived) + self._beside)
         ]
         return bool(early) and (allowed is None or len(early) >= allowed)
 
@@ -135,7 +151,7 @@ class Refusal:
             (
                 item
                 for item in self.renewals.refreshes
-                if item.t_arrived <= self.ended + BESIDE and (item.t_ended or _FOREVER) >= self.t - BESIDE
+                if item.t_arrived <= self.ended + self._beside and (item.t_ended or _FOREVER) >= self.t - self._beside
             ),
             None,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.restarts import writes_lost_since
 from sadpath.verify.sight import INVALID, Sight, json_of
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 
@@ -52,7 +53,8 @@ class Renewals:
     def succeeded(self, exchange: ExchangeEvent) -> bool:
         """Tell whether the client surely has the tokens that a login or refresh was answered with."""
         issued = exchange.issued_generation is not None and json_of(exchange.response_body) is not INVALID
-        return issued and self.sight(exchange).success and not self._cancelled_meanwhile(exchange)
+        lost = writes_lost_since(self.trace, exchange.t_arrived)
+        return issued and self.sight(exchange).success and not lost and not self._cancelled_meanwhile(exchange)
 
     def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
         end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")
@@ -73,7 +75,8 @@ class Renewals:
         """Tell whether it is open whether the client has the tokens that a login or refresh was answered with."""
         if exchange.issued_generation is None or self.succeeded(exchange):
             return False
-        return not self.sight(exchange).clear or self._cancelled_meanwhile(exchange)
+        lost = writes_lost_since(self.trace, exchange.t_arrived)
+        return lost or not self.sight(exchange).clear or self._cancelled_meanwhile(exchange)
 
     def same_token(self, one: ExchangeEvent, other: ExchangeEvent) -> bool:
         """Tell whether two refreshes presented the same refresh token."""
@@ -100,7 +103,7 @@ class Renewals:
         brought = (item for item in self.refreshes if item.issued_generation == current)
         return None if current is None else next(brought, None)
 
-    def _refresh_generations(self, access: int) -> tuple[int | None, ...]:
+    def refresh_generations(self, access: int) -> tuple[int | None, ...]:
         """Return the generations that the refresh token beside an access token may have."""
         issuer = next((item for item in self.trace.exchanges if item.issued_generation == access), None)
         if issuer is None:  # granted before the case: perhaps with an older refresh token, which was used up
@@ -122,7 +125,7 @@ class Renewals:
         current = self.generation_at(t)
         if current is None or any(self.outcome_unclear(item) for item in trace.exchanges if item.t_arrived < t):
             return True
-        if refresh.refresh_generation not in self._refresh_generations(current):
+        if refresh.refresh_generation not in self.refresh_generations(current):
             return True  # of a session that a login has replaced meanwhile: another clause's business, if any's
         for item in self.rejected:
             if item.t_first_byte is not None and item.t_first_byte <= t and item.token_generation in (current, None):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sadpath.client import (
     Chance,
     Logger,
-    MemoryTokens,
     MovableClock,
     Parts,
     Policy,
@@ -20,11 +19,12 @@ from sadpath.client import (
 )
 from sadpath.client.library import LibraryName
 from sadpath.core.clock import Clock
-from sadpath.drivers.messages import AuthGrant, ClientInfo, Hello, Outcome, Result, Run
-from sadpath.drivers.subject import Subject
+from sadpath.drivers.messages import RESTART, AuthGrant, ClientInfo, Hello, Outcome, Result, Run
+from sadpath.drivers.subject import NotSupported, Subject
 from sadpath.subjects.reference.cache import EmbeddedLocal, fill
 from sadpath.subjects.reference.calls import OPERATIONS, Asked, make
 from sadpath.subjects.reference.chance import KeyedChance
+from sadpath.subjects.reference.device import Device, DeviceTokens
 from sadpath.subjects.reference.outcomes import background_errors, outcome_of
 
 __all__ = ["CAPABILITIES", "TAG_FIELD", "ReferenceSubject", "Wiring", "create"]
@@ -32,7 +32,7 @@ __all__ = ["CAPABILITIES", "TAG_FIELD", "ReferenceSubject", "Wiring", "create"]
 CAPABILITIES = (
     "retry", "retry_after", "token_refresh", "cache_fallback", "cache_control", "cancel", "idempotency_key",
     "pagination", "error_kinds", "call_tag", "fake_clock", "connectivity", "log_capture", "policy_override",
-    "single_use_body",
+    "single_use_body", "restart",
 )  # fmt: skip
 """What the client offers. It has no ``http_cache``: its cache holds values of operations, not answers of URLs."""
 
@@ -81,6 +81,9 @@ class ReferenceSubject:
         self._local: EmbeddedLocal | None = None
         self._login: AuthGrant | None = None
         self._log = _Log()
+        self._device = Device()
+        self._wiring: Wiring | None = None
+        self._dead: list[ShopClient] = []
 
     # What another client changes
 
@@ -92,9 +95,9 @@ class ReferenceSubject:
         """Return an empty cache."""
         return EmbeddedLocal()
 
-    def tokens(self, saved: SavedSession | None) -> TokenStore:
-        """Return the token store, with the session that the case begins with."""
-        return MemoryTokens(saved)
+    def tokens(self, device: Device) -> TokenStore:
+        """Return the token store on this device."""
+        return DeviceTokens(device)
 
     def build(self, wiring: Wiring) -> ShopClient:
         """Put the client together."""
@@ -123,7 +126,7 @@ class ReferenceSubject:
     def hello(self) -> Hello:
         """Return what the client says of itself."""
         client = ClientInfo(name=self.name, version="1", language="python", http=self.library)
-        return Hello(client=client, capabilities=[*CAPABILITIES], operations=[*OPERATIONS], max_parallel=64)
+        return Hello(client=client, capabilities=[*CAPABILITIES], operations=[*OPERATIONS, RESTART], max_parallel=64)
 
     async def open(self, run: Run, clock: Clock) -> None:
         """Build the client for this case.
@@ -134,26 +137,28 @@ class ReferenceSubject:
         """
         self._clock = MovableClock(clock)
         self._login = run.auth
+        self._names = run.case, run.id
         self._local = self.local()
         user = run.auth.email if run.auth is not None else None
         await fill(self._local, run.cache or (), user=user, now=clock.wall())
-        wiring = Wiring(
+        self._wiring = Wiring(
             base_url=run.base_url,
             policy=self.policy(Policy.from_dict(run.policy)),
             clock=self._clock,
-            chance=KeyedChance(run.case, run.id, born=clock.wall()),
-            tokens=self.tokens(self._session(run.auth)),
+            chance=KeyedChance(*self._names, born=clock.wall()),
+            tokens=await self._stored(self._session(run.auth)),
             local=self._local,
             log=self._log,
             ca_pem=run.tls_ca,
         )
-        self._client = self.build(wiring)
+        self._client = self.build(self._wiring)
         await self._client.stack.session.load()  # as entering it would: who is signed in is known before any call
 
     async def resume(self, run: Run) -> None:
         """Go on with the client as it is, with another session or none."""
         self._login = run.auth
         await self.client.restore(self._session(run.auth))
+        self._device.keep()
 
     async def call(self, op: str, args: dict[str, Any], *, tag: str, pages: bool, replayable: bool) -> Outcome:
         """Make one call through the whole client.
@@ -161,6 +166,8 @@ class ReferenceSubject:
         Raises:
             NotSupported: for an operation or arguments that the client does not have.
         """
+        if op == RESTART:
+            return await self._restart(args, tag)
         asked = Asked(self.client, args, {TAG_FIELD: tag}, replayable, self._login)
         return outcome_of(await make(op, asked, pages=pages), tag)
 
@@ -177,8 +184,8 @@ class ReferenceSubject:
         await self.client.settle()
         return Result(
             signed_in=self.client.signed_in,
-            logouts=self.client.logouts,
-            background_errors=background_errors(self.client.background_errors),
+            logouts=sum(client.logouts for client in self._lives),
+            background_errors=background_errors(error for client in self._lives for error in client.background_errors),
             log="\n".join(self._log.lines),
         )
 
@@ -190,6 +197,39 @@ class ReferenceSubject:
         finally:
             if self._local is not None:
                 await self._local.close()
+
+    @property
+    def _lives(self) -> list[ShopClient]:
+        """The clients of the case: those that were killed, and the one that lives."""
+        return [*self._dead, self.client]
+
+    async def _stored(self, saved: SavedSession | None) -> TokenStore:
+        """Return the token store of a new device, on which the session is that the case begins with."""
+        self._device = Device()
+        store = self.tokens(self._device)
+        if saved is not None:
+            await store.save(saved)
+        self._device.keep()
+        return store
+
+    async def _restart(self, args: dict[str, Any], tag: str) -> Outcome:
+        """Kill the client, and begin again on what it has stored.
+
+        What is under way ends without a word: connections are closed, and what would still have been written goes to
+        the dead client's device. The cache stays as it is.
+        """
+        wiring, lost = self._wiring, args.get("lost_writes", 0)
+        if wiring is None or not isinstance(lost, int) or args.keys() - {"lost_writes"}:
+            raise NotSupported(f"{RESTART} takes lost_writes, a number, and nothing else")
+        self._device = self._device.after_crash(lost)
+        self._dead.append(self.client)
+        await self.client.close()
+        chance = KeyedChance(*self._names, len(self._dead), born=self._clock.wall())
+        self._wiring = replace(wiring, tokens=self.tokens(self._device), chance=chance)
+        self._client = self.build(self._wiring)
+        await self._client.stack.session.load()
+        call, _, index = tag.rpartition("/")
+        return Outcome(call=call, i=int(index), outcome="ok", attempts=0)
 
     def _session(self, auth: AuthGrant | None) -> SavedSession | None:
         if auth is None or (auth.access_token is None and auth.refresh_token is None):
