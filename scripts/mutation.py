@@ -176,12 +176,16 @@ class Swapped(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the tests that speak of the module's family, in files named after it first, and those of each clause."""
+    """Return the test files that speak of the module's clauses, those named after its family first, and what is for each.
+
+    A file that speaks of none of them cannot notice a change of the module.
+    """
     family = module.removesuffix(".py").partition("_")[0]
-    files = [path for path in sorted(TESTS.glob("test_*.py")) if path.name not in WITHOUT]
-    own = [path for path in files if f'"{family.upper()}-' in path.read_text(encoding="utf-8")]
-    own.sort(key=lambda path: (f"_{family}" not in path.name, path.name))
     ids = re.findall(r'\bid="([A-Z]+-\d+)"', (CLAUSES / module).read_text(encoding="utf-8"))
+    files = [path for path in sorted(TESTS.glob("test_*.py")) if path.name not in WITHOUT]
+    texts = {path: path.read_text(encoding="utf-8") for path in files}
+    own = [path for path in files if any(f'"{name}"' in texts[path] for name in ids)]
+    own.sort(key=lambda path: (f"_{family}" not in path.name, path.name))
     registry = [f"{TESTS / 'test_registry.py'}::{test}[{name}]" for test in OF_EACH for name in ids]
     return [*map(str, own), *registry]
 
