@@ -14,6 +14,8 @@ import sadpath.faults
 from sadpath.faults import FAULTS
 from sadpath.faults.before_http import BeforeHttp
 from sadpath.scenario.filemodel import explain, field_path
+from sadpath.scenario.lint import Surroundings, lint_scenario
+from sadpath.scenario.loader import load_scenario
 from sadpath.scenario.model import Reading
 from sadpath.scenario.rules import Fault, Rule
 from sadpath.scenario.vocabulary import Family
@@ -104,6 +106,31 @@ def test_settings_have_a_json_schema(name: str) -> None:
     schema = FAULTS.get(name)[0].model_json_schema()
     assert schema["additionalProperties"] is False
     assert "lasts" not in schema["properties"] if schema.get("properties") else True
+
+
+@pytest.mark.parametrize(
+    ("given", "rule", "found"),
+    [
+        ("{tls: true}", "fault: tls_expired", []),
+        ("{tls: false}", "fault: tls_expired", ["error: 'tls_expired' is about TLS: it never acts without `given: {tls: true}`"]),
+        ("{}", "plan: [pass, tls_handshake_fail]",
+         ["error: 'tls_handshake_fail' is about TLS: it never acts without `given: {tls: true}`"]),
+        ("{}", "fault: accept_close", []),
+        ("{}", "fault: {blackhole: {for: 1s}}", []),
+        ("{}", "plan: [blackhole]", ["note: 'blackhole' cannot be counted in the live world: the scenario runs in sim alone"]),
+        ("{}", "fault: dns_fail", ["note: 'dns_fail' exists in the world 'sim' alone"]),
+    ],
+)  # fmt: skip
+def test_lint_says_where_a_fault_cannot_act(given: str, rule: str, found: list[str], tmp_path: Path) -> None:
+    """TLS faults need a port that speaks TLS, and what a real kernel does by itself cannot be counted there."""
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        f"# A case. Source: none.\ntitle: A case\ngiven: {given}\nfaults:\n  - {{on: connection, {rule}}}\n"
+        "calls:\n  - users.get: {id: 1}\n"
+    )
+    problems = lint_scenario(load_scenario(path), Surroundings(), named=False)
+
+    assert [f"{problem.level}: {problem.message}" for problem in problems] == found
 
 
 def test_two_faults_of_one_step_act_one_after_the_other() -> None:
