@@ -358,6 +358,31 @@ def test_two_processes_share_a_file(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_change_whose_caller_is_cancelled_is_finished_first(tmp_path: Path) -> None:
+    """A cancelled change ends when it is done, so that it never comes after what is done next."""
+    path = tmp_path / "cache.db"
+    fill(path)
+
+    async def run() -> None:
+        local = SqliteLocal(path)
+        await local.get(key(1))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        putting = asyncio.create_task(local.put(entry(1, b"new")))
+        await asyncio.sleep(0.02)
+        putting.cancel()
+        await asyncio.sleep(0.02)
+        assert not putting.done()
+        other.execute("COMMIT")
+        with pytest.raises(asyncio.CancelledError):
+            await putting
+        assert other.execute("SELECT body FROM entries WHERE stored_at = 1.0").fetchall() == [(b"new",)]
+        other.close()
+        await local.close()
+
+    asyncio.run(run())
+
+
 # How much it holds
 
 Make = Callable[..., LocalDataSource]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .ports import MOST_BYTES, MOST_ENTRIES, Entry, EntryKey
+from .tasks import end_of
 
 __all__ = ["SqliteLocal"]
 
@@ -138,7 +139,13 @@ class SqliteLocal:
         await self._do(change)
 
     async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(None, self._locked, work)
+        working = asyncio.get_running_loop().run_in_executor(None, self._locked, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            # What was begun is finished first: else it could come after what its caller's successor does.
+            await end_of(working)
+            raise
 
     def _locked(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
