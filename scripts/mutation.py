@@ -176,7 +176,7 @@ class Swapped(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the test files that speak of the module's clauses, those named after its family first, and what is for each.
+    """Return the test files that speak of a module's clauses, those named after its family first, and what is for each.
 
     A file that speaks of none of them cannot notice a change of the module.
     """
