@@ -67,8 +67,8 @@ class Asked:
         self._may_stream = stream
         self._streams = False
         self._let_go = False
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
+        self._news: asyncio.Event | None = None
+        self._room: asyncio.Event | None = None
         self._answer = Answer(0)
         self._parts: list[bytes] = []
         self._body: bytes | None = body
@@ -90,7 +90,11 @@ class Asked:
             BackendFailed: where the backend raised instead.
             AuthorError: where what it said is no answer that HTTP allows.
         """
-        await self._until(self._ready)
+        try:
+            await self._ready
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
         if self._streams:
             self._answer.parts = self._pieces()
         else:
@@ -107,17 +111,20 @@ class Asked:
             BackendFailed: where the backend raised before the end.
             AuthorError: where it did not come to an end.
         """
+        news, room = self._news, self._room
+        if news is None or room is None:
+            raise AssertionError("this answer does not stream")
         while True:
             while self._parts:
                 yield self._parts.pop(0)
-                self._room.set()
+                room.set()
             if self._complete:
                 return
             if self._task.done():
                 self._raise_what_it_raised()
                 raise AuthorError(f"the backend did not finish its answer to {self._line}")
-            self._news.clear()
-            await self._news.wait()
+            news.clear()
+            await news.wait()
 
     async def rest(self) -> None:
         """Wait for what the backend does after its answer.
@@ -126,7 +133,8 @@ class Asked:
             BackendFailed: where it raised after its answer, as frameworks do once they have answered 500 by themselves.
         """
         self._let_go = True  # whoever read the parts does so no more
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
         await self._until(self._task)
         if self._complete:
             self._raise_what_it_raised()
@@ -136,6 +144,8 @@ class Asked:
         self._task.cancel()
 
     async def _until(self, done: asyncio.Future[None]) -> None:
+        if done.done():
+            return
         try:
             await asyncio.wait([done])
         except asyncio.CancelledError:
@@ -152,7 +162,8 @@ class Asked:
             raise BackendFailed(f"the backend failed on {self._line}") from error
 
     def _done(self) -> None:
-        self._news.set()
+        if self._news is not None:
+            self._news.set()
         for one in (self._ready, self._whole):
             if not one.done():
                 one.set_result(None)
@@ -164,14 +175,17 @@ class Asked:
         bodiless = self._head or self._answer.status in (204, 304)
         if self._may_stream and long and not bodiless and not self._ready.done():
             self._streams = True
+            self._news, self._room = asyncio.Event(), asyncio.Event()
             self._ready.set_result(None)
 
     async def _next_piece(self, piece: bytes) -> None:
         if self._let_go:
             return
         self._parts.append(piece)
+        if self._news is None or self._room is None:
+            return
         self._news.set()
-        while self._streams and len(self._parts) > _AHEAD and not self._let_go:
+        while len(self._parts) > _AHEAD and not self._let_go:
             self._room.clear()
             await self._room.wait()
 

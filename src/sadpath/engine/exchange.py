@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, NoReturn, Protocol
 
 from sadpath.core.chance import Key, draw
-from sadpath.core.errors import AuthorError, HarnessError
+from sadpath.core.errors import AuthorError
 from sadpath.core.events import ExchangeEvent, FiredFault
 from sadpath.engine.asking import Headers
 from sadpath.engine.heads import read_head
 from sadpath.engine.plan import Decision, Plan
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
-from sadpath.engine.streaming import KEPT, send_parts, send_piece
+from sadpath.engine.streaming import KEPT, in_one_piece, no_wire, send_parts, send_piece
 from sadpath.engine.tokens import TokenKind
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Delivery, Ending, Fault, Hooks
@@ -282,7 +282,7 @@ class EngineExchange:
 
     def _connection(self) -> Wire:
         if self.wire is None:
-            raise _no_wire(self._acting)
+            raise no_wire(self._acting)
         return self.wire
 
     async def _hold(self, seconds: float | None) -> None:
@@ -311,6 +311,11 @@ class EngineExchange:
         if delivery.head is not None:
             self._connection().rewrite = functools.partial(self._rewritten, delivery.head)
         self.started = True
+        calm = not self.faults and answer.parts is None
+        with in_one_piece(self.wire if calm else None):
+            await self._send(send, answer, delivery)
+
+    async def _send(self, send: Send, answer: Answer, delivery: Delivery) -> None:
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         finally:
@@ -374,7 +379,7 @@ class EngineExchange:
         """Return ``send`` with a stop after ``size`` bytes of head and body together."""
         wire = self.wire
         if wire is None:
-            raise _no_wire("truncate")
+            raise no_wire("truncate")
         wire.allowance = size
         head: int | None = None
 
@@ -388,10 +393,3 @@ class EngineExchange:
                 head = self.event.bytes_sent
 
         return limited
-
-
-def _no_wire(fault: str | None) -> HarnessError:
-    return HarnessError(
-        f"the fault {fault!r} ends a connection, and there is none: the engine runs without a server "
-        "(for example under httpx.ASGITransport); serve it, or use it in the simulated world"
-    )

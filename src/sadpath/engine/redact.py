@@ -15,7 +15,12 @@ from sadpath.engine.tokens import TokenLedger
 __all__ = ["Redactor"]
 
 _SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
-_NO_SECRET = frozenset({b"access-control-allow-headers", b"access-control-expose-headers"})
+_NO_SECRET = frozenset(
+    (
+        b"access-control-allow-headers", b"access-control-expose-headers", b"connection", b"content-length",
+        b"content-type", b"date", b"host", b"transfer-encoding",
+    )
+)  # fmt: skip
 _PARAMETER = re.compile(
     r"(?<![A-Za-z0-9_-])(access_token|refresh_token|id_token|token|api_?key|client_secret|password)=([^&#;\s\"]+)",
     re.IGNORECASE,
@@ -43,7 +48,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a path, a query or a header's value without the credentials in it."""
-        text = _PARAMETER.sub(lambda found: f"{found[1]}={credential_digest(found[2])}", text)
+        if "=" in text:
+            text = _PARAMETER.sub(lambda found: f"{found[1]}={credential_digest(found[2])}", text)
+        if not self._ledger.count:
+            return text
         for token in self._ledger.secrets(_RECENT):
             if token in text:
                 text = text.replace(token, credential_digest(token))

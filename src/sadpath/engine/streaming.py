@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
-from sadpath.core.errors import AuthorError
+from sadpath.core.errors import AuthorError, HarnessError
 from sadpath.core.events import ExchangeEvent
 from sadpath.engine.backend import BackendFailed
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Ending
 
-__all__ = ["KEPT", "send_parts", "send_piece"]
+__all__ = ["KEPT", "in_one_piece", "no_wire", "send_parts", "send_piece"]
 
 KEPT = 1024 * 1024
 """Bytes of an answer's body that the journal keeps for the judge."""
@@ -33,6 +34,19 @@ class Delivering(Protocol):
     async def end(self, how: Ending) -> NoReturn:
         """End the exchange before its answer does."""
         ...
+
+
+@contextmanager
+def in_one_piece(wire: Wire | None) -> Iterator[None]:
+    """Let a head and a small body leave together; they do so at the end of the block, or once the connection closes."""
+    if wire is None:
+        yield
+        return
+    wire.transport.cork()
+    try:
+        yield
+    finally:
+        wire.transport.uncork()
 
 
 async def send_piece(send: Send, piece: bytes) -> None:
@@ -60,3 +74,11 @@ async def send_parts(exchange: Delivering, send: Send, parts: AsyncIterator[byte
         _log.error("%s%s", failure, f": {cause}" if cause is not None else "")
         await exchange.end("close")
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def no_wire(fault: str | None) -> HarnessError:
+    """Return what a fault is told that wants to end a connection where there is none."""
+    return HarnessError(
+        f"the fault {fault!r} ends a connection, and there is none: the engine runs without a server "
+        "(for example under httpx.ASGITransport); serve it, or use it in the simulated world"
+    )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FaultTransport", "peer_left", "unsent_bytes"]
 
+_CORKED = 16 * 1024
+"""Bytes that are not worth holding back."""
+
 _SO_NWRITE = 0x1024  # macOS's <sys/socket.h>; Python has no name for it
 
 
@@ -26,6 +29,7 @@ class FaultTransport(asyncio.Transport):
         super().__init__()
         self._wire = wire
         self._inner = wire.inner
+        self._corked: list[bytes] | None = None
         self.read_paused = False
         """Whether uvicorn wants the connection not to be read."""
 
@@ -43,7 +47,22 @@ class FaultTransport(asyncio.Transport):
             wire.allowance -= allowed
             data = data[:allowed]
         wire.wrote(data)
-        self._inner.write(data)
+        if self._corked is None:
+            self._inner.write(data)
+        else:
+            self._corked.append(data)
+            if len(data) > _CORKED:
+                self.uncork()
+
+    def cork(self) -> None:
+        """Hold back what is written, so that a head and a small body leave in one piece, as most servers send them."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        """Send what was held back."""
+        held, self._corked = self._corked, None
+        if held and not self._wire.gone.is_set():
+            self._inner.write(b"".join(held))
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Send several pieces as one."""
@@ -51,6 +70,7 @@ class FaultTransport(asyncio.Transport):
 
     def close(self) -> None:
         """Close in the ordinary way; a fault that is ending the connection is left to do so."""
+        self.uncork()
         self._wire.close()
 
     def abort(self) -> None:
