@@ -9,46 +9,56 @@ import typer
 
 from sadpath.cli._base import RootOption, verb
 
+ScenarioOption = Annotated[
+    str | None,
+    typer.Option("--scenario", metavar="NAME", show_default=False, help="What goes wrong. Default: nothing."),
+]
+SourceArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        show_default=False,
+        help="`module:app`, `module:create_app()` or a server's URL. Default: the workspace's backend.",
+    ),
+]
+PortOption = Annotated[
+    int, typer.Option("--port", min=0, max=65_535, metavar="PORT", help="Where to listen; 0 takes any free port.")
+]
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="HOST", help="Beyond loopback the control API needs --admin-token.")
+]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
+]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Take in changed scenarios and a changed backend.")]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--admin-token",
+        metavar="TOKEN",
+        envvar="SADPATH_ADMIN_TOKEN",
+        show_default=False,
+        help="What the control API asks for as `Authorization: Bearer TOKEN`.",
+    ),
+]
+TlsOption = Annotated[bool, typer.Option("--tls", help="Speak TLS, by a certificate authority of its own.")]
+AuthorityOption = Annotated[
+    Path | None,
+    typer.Option("--ca-file", metavar="FILE", show_default=False, help="Where to write that authority (PEM)."),
+]
+
 
 def serve(
-    source: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SOURCE]",
-            show_default=False,
-            help="`module:app`, `module:create_app()` or a server's URL. Default: the workspace's backend.",
-        ),
-    ] = None,
+    source: SourceArgument = None,
     *,
-    scenario: Annotated[
-        str | None,
-        typer.Option("--scenario", metavar="NAME", show_default=False, help="What goes wrong. Default: nothing."),
-    ] = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, metavar="PORT", help="Where to listen; 0 takes any free port.")
-    ] = 8080,
-    host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="Beyond loopback the control API needs --admin-token.")
-    ] = "127.0.0.1",
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
-    ] = 0,
-    watch: Annotated[bool, typer.Option("--watch", help="Take in changed scenarios and a changed backend.")] = False,
-    admin_token: Annotated[
-        str | None,
-        typer.Option(
-            "--admin-token",
-            metavar="TOKEN",
-            envvar="SADPATH_ADMIN_TOKEN",
-            show_default=False,
-            help="What the control API asks for as `Authorization: Bearer TOKEN`.",
-        ),
-    ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak TLS, by a certificate authority of its own.")] = False,
-    ca_file: Annotated[
-        Path | None,
-        typer.Option("--ca-file", metavar="FILE", show_default=False, help="Where to write that authority (PEM)."),
-    ] = None,
+    scenario: ScenarioOption = None,
+    port: PortOption = 8080,
+    host: HostOption = "127.0.0.1",
+    seed: SeedOption = 0,
+    watch: WatchOption = False,
+    admin_token: TokenOption = None,
+    tls: TlsOption = False,
+    ca_file: AuthorityOption = None,
     root: RootOption = None,
 ) -> None:
     """Serve a backend that misbehaves as a scenario says: the workspace's, any ASGI app, or a server behind a URL."""

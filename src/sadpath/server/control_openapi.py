@@ -62,7 +62,10 @@ def _query(name: str, what: str, **schema: Any) -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    session = {200: ("The session", _JSON, _ref("Session"))}
+    return _about_the_server() | _about_sessions()
+
+
+def _about_the_server() -> dict[str, Any]:
     return {
         "/health": {"get": _operation("Tell that the server lives", {200: ("It does", _JSON, _OBJECT)})},
         "/version": {"get": _operation("Tell the versions", {200: ("They", _JSON, _OBJECT)})},
@@ -90,6 +93,12 @@ def _paths() -> dict[str, Any]:
                 refuses=(404, 503),
             )
         },
+    }
+
+
+def _about_sessions() -> dict[str, Any]:
+    session = {200: ("The session", _JSON, _ref("Session"))}
+    return {
         "/sessions": {
             "get": _operation("List the sessions", {200: ("They", _JSON, _OBJECT)}),
             "post": _operation(
@@ -143,11 +152,16 @@ def _journal() -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    duration = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["60s"]}
-    text, optional = {"type": "string"}, {"type": ["string", "null"]}
+    duration: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$", "examples": ["60s"]}
+    text: dict[str, Any] = {"type": "string"}
+    optional: dict[str, Any] = {"type": ["string", "null"]}
     created = messages.CreateSession.model_fields
     if set(created) != {"name", "scenario", "seed", "own_port", "tls", "ttl"}:
         raise AssertionError("the document of the control API is behind its messages")
+    return _asked(text, optional, duration) | _answered(text, optional)
+
+
+def _asked(text: dict[str, Any], optional: dict[str, Any], duration: dict[str, Any]) -> dict[str, Any]:
     return {
         "CreateSession": {
             "type": "object",
@@ -174,6 +188,11 @@ def _models() -> dict[str, Any]:
             "required": ["advance"],
             "properties": {"advance": duration},
         },
+    }
+
+
+def _answered(text: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
+    return {
         "Session": {
             "type": "object",
             "required": ["id", "base_url", "header", "scenario", "seed", "exchanges"],
