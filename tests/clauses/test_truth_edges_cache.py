@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sadpath.core.events import ConnectionEvent
 from tests.clauses.stories import Story, Telling
 
 LATER: dict[str, Any] = {"timeouts": {"total": "600s"}, "cache": {"fallback_after": "500s"}}
@@ -152,3 +153,16 @@ def test_a_cancel_counts_where_the_exchange_was_open(after: float, verdict: str)
     call.ok(source="cache", cancelled_ms=300.0)
 
     assert story.verdict("CACHE-02") == verdict
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(False, "pass"), (True, "fail")])
+def test_what_was_lost_before_http_may_have_been_a_renewal(late: bool, verdict: str) -> None:
+    """CACHE-01 lets a connect that came to nothing before the call's end be a renewal that failed, and none after it."""
+    story = _filled()
+    call = story.call().meets(503)
+    began = story.t
+    call.waits(0.3).fails("server", 503)
+    at = story.t + 1.0 if late else began + 0.1
+    story.connections.append(ConnectionEvent(77, "unreachable", "client", at, fault="refuse"))
+
+    assert story.verdict("CACHE-01") == verdict
