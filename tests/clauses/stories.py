@@ -367,7 +367,7 @@ class Story:
         found = judge(item, trace)
         declared = {part for path in (*item.reads, *item.may_read) for part in path.split("|")}
         if "call_tag" not in self.capabilities:
-            declared.add("cache.operations")  # without tags, attribution must know what may be background work
+            declared |= {"cache.operations", "cache.fallback_after"}  # without tags: what may be background work
         _JUDGED.setdefault(item.id, set()).add(found.verdict)
         assert recording.read <= declared, f"{clause_id} reads {sorted(recording.read - declared)} undeclared"
         return found

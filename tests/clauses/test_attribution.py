@@ -38,7 +38,7 @@ def test_calls_in_order_need_no_tags(attempts: list[int]) -> None:
 
 def _side_by_side(exchanges: int, calls: int, *, capabilities: frozenset[str] = UNTAGGED) -> Story:
     """Let calls for the same thing run at the same time, with so many exchanges between them."""
-    story = Story(capabilities=capabilities)
+    story = Story(policy={"cache": {"fallback_after": None}}, capabilities=capabilities)
     tellings = [story.call(at=1.0 + index / 1000, parallel=True) for index in range(calls)]
     story.t = 2.0
     for _ in range(exchanges):
@@ -120,6 +120,34 @@ def test_background_work_belongs_to_no_call() -> None:
     untagged.t = 6.0
     call.fails("server", 503)
     assert untagged.verdict("RETRY-01") == "pass"
+
+
+@given(st.integers(0, 4000))
+def test_what_comes_after_a_fallback_may_be_background_work(waited_ms: int) -> None:
+    """Without tags a network-first read's exchange is surely its own until it may have fallen back on its cache."""
+    policy = {"cache": {"users.list": "network_first", "fallback_after": "2s"}}
+    for changes, limit in ((policy, 1950), ({**policy, "cache": {**policy["cache"], "fallback_after": None}}, 4001)):
+        story = Story(policy=changes, capabilities=UNTAGGED)
+        call = story.call("users.list", at=1.0).meets(503, takes=0.0)
+        story.t = 1.0 + waited_ms / 1000
+        call.meets(503, takes=0.0)
+        story.t = 6.0
+        call.fails("server", 503)
+        (group,) = story.trace().groups
+        if abs(waited_ms - limit) > 1:
+            assert group.certain == (waited_ms < limit)
+
+
+def test_a_clock_that_is_moved_makes_a_client_fall_back_sooner() -> None:
+    """What the clock is moved on counts towards the time after which background work may begin."""
+    policy = {"cache": {"users.list": "network_first", "fallback_after": "2s"}}
+    moved = {"calls": [{"users.list": {}}, {"advance": "1500ms"}, {"users.list": {}}]}
+    story = Story(policy=policy, capabilities=UNTAGGED, scenario=moved)
+    call = story.call("users.list", at=1.0).meets(503, takes=0.0)
+    story.t = 1.6
+    call.meets(503, takes=0.0).fails("server", 503)
+
+    assert not story.trace().groups[0].certain
 
 
 def test_a_shared_key_among_calls_that_cannot_be_told_apart() -> None:

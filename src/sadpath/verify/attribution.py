@@ -8,7 +8,7 @@ all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -110,7 +110,7 @@ def by_time(
     roles: Roles,
     *,
     slack: float,
-    background: frozenset[str] = frozenset(),
+    background: Mapping[str, float] | None = None,
 ) -> list[Group]:
     """Return the groups that follow from operation, arguments and time.
 
@@ -119,15 +119,18 @@ def by_time(
         exchanges: the exchanges, in order of arrival.
         roles: the API's operations.
         slack: seconds by which an exchange may lie outside of what is known of its call's time.
-        background: operations whose exchanges may be background work, so belong to no call.
+        background: operations whose exchanges may be background work, so belong to no call, with how many seconds
+            after the start of a call that lasts so long that may begin.
     """
+    from_start = background or {}
     wanted = {call.tag: _wanted(call, roles) for call in calls}
     claims: list[tuple[ExchangeEvent, tuple[CallRecord | None, ...]]] = []
     for exchange in exchanges:
         found: list[CallRecord | None] = [
             call for call in calls if _in_time(exchange, call, slack) and wanted[call.tag].fits(exchange)
         ]
-        if found and exchange.operation in background:
+        after = from_start.get(exchange.operation or "")
+        if found and after is not None and any(_long_since(exchange, call, after - slack) for call in calls):
             found.append(None)
         if found:
             claims.append((exchange, tuple(found)))
@@ -213,6 +216,13 @@ def _text(value: Any) -> str:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float)
+
+
+def _long_since(exchange: ExchangeEvent, call: CallRecord, after: float) -> bool:
+    """Tell whether an exchange came so many seconds after the start of a call of its operation that lasted as long."""
+    since = call.t_started + after
+    lasted = call.t_ended is None or call.t_ended >= since
+    return call.op == exchange.operation and lasted and exchange.t_arrived >= since
 
 
 def _in_time(exchange: ExchangeEvent, call: CallRecord, slack: float) -> bool:

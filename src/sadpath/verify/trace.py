@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sadpath.core.events import ConnectionEvent, ExchangeEvent
 from sadpath.drivers.messages import Outcome, Result
-from sadpath.scenario.model import Scenario
+from sadpath.scenario.model import Advance, Scenario
 from sadpath.scenario.roles import Roles
 from sadpath.scenario.vocabulary import FAULTS
 from sadpath.verify.attribution import MAX_ASSIGNMENTS, Assignment, Group, by_tag, by_time
@@ -31,6 +31,9 @@ SIGHT_READS = ("timeouts.read", "timeouts.total")
 SIM_LATENCY = 0.0001
 """Seconds that a segment takes each way in the simulated world where the scenario asks for no latency: about what real
 loopback costs."""
+
+_BESIDE = 0.05
+"""Seconds by which the client's account of when it fell back may differ from the server's."""
 
 T = TypeVar("T")
 
@@ -208,9 +211,21 @@ class Trace:
         if "call_tag" in self.capabilities:
             return tuple(by_tag(self.calls, self.exchanges))
         own = [exchange for exchange in self.exchanges if not self._is_hidden_refresh(exchange)]
-        cached = self.policy.cache.operations or {}
-        background = frozenset(op for op, strategy in cached.items() if strategy == "cache_first")
-        return tuple(by_time(self.calls, own, self.roles, slack=self.margin, background=background))
+        return tuple(by_time(self.calls, own, self.roles, slack=self.margin, background=self._background_from))
+
+    @property
+    def _background_from(self) -> dict[str, float]:
+        """How long after the start of a call the client may work on in the background, by operation; others never do.
+
+        What asks the cache first does so at once; what asks the network first, once it has fallen back without it.
+        """
+        cached, after = self.policy.cache.operations or {}, self.policy.cache.fallback_after
+        found = {op: 0.0 for op, strategy in cached.items() if strategy == "cache_first"}
+        if after is not None:
+            moved = sum(step.advance for step in self.scenario.calls if isinstance(step, Advance))
+            early = max(0.0, after - moved - self.round_trip - _BESIDE)
+            found |= {op: early for op, strategy in cached.items() if strategy == "network_first"}
+        return found
 
     def _is_hidden_refresh(self, exchange: ExchangeEvent) -> bool:
         if exchange.role != "refresh":
