@@ -17,6 +17,9 @@ from sadpath.scenario.model import Match, Rule, Step
 __all__ = ["Decision", "Plan", "matches"]
 
 
+_Where = tuple[str, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a rule decided: its index, its n-th match (from 0), and the faults (none: pass)."""
@@ -39,6 +42,10 @@ class Plan:
         self._key = key
         self._matched = [0] * len(rules)
         self._cursor = [0] * len(rules)
+        self._indices: dict[_Where, list[int]] = {}
+        for index, rule in enumerate(rules):
+            if not rule.on.connection:
+                self._indices.setdefault(_where(rule.on), []).append(index)
 
     def key_of(self, decision: Decision) -> tuple[Key, ...]:
         """Return the key from which everything that this decision leaves to chance is drawn."""
@@ -54,8 +61,9 @@ class Plan:
 
     def decide(self, *, operation: str | None, role: str | None, method: str, path: str) -> Decision | None:
         """Return the decision of the first rule that matches and decides, or None."""
-        for index, rule in enumerate(self._rules):
-            if rule.on.connection or not matches(rule.on, operation, role, method, path):
+        for index in self._candidates(operation, role, path):
+            rule = self._rules[index]
+            if not matches(rule.on, operation, role, method, path):
                 continue
             n = self._matched[index]
             self._matched[index] += 1
@@ -65,6 +73,15 @@ class Plan:
             self._cursor[index] += 1
             return Decision(index, n, _step(rule, cursor))
         return None
+
+    def _candidates(self, operation: str | None, role: str | None, path: str) -> list[int]:
+        """Return the rules that may match, in their order: most of many rules are about other things."""
+        known = self._indices
+        found: list[int] = []
+        for where in (("path", path), ("operation", operation), ("role", role), ("anything", None)):
+            found += known.get(where, ())
+        found.sort()
+        return found
 
     def hits(self, rule: int, count: int) -> list[bool]:
         """Return whether a rule decides at each of its first ``count`` matches: what its chance is resolved to."""
@@ -77,6 +94,15 @@ class Plan:
     def used(self) -> list[int]:
         """Return how often each rule has decided."""
         return list(self._cursor)
+
+
+def _where(on: Match) -> _Where:
+    """Return the one thing that an exchange must have in common with a rule, if there is one to look it up by."""
+    if on.path is not None and "*" not in on.path:
+        return "path", on.path
+    if on.operation is not None:
+        return "operation", on.operation
+    return ("role", on.role) if on.role is not None else ("anything", None)
 
 
 def _step(rule: Rule, cursor: int) -> Step:
