@@ -82,6 +82,16 @@ def test_nor_hidden_behind_the_cache(fault: str, op: str) -> None:
     assert told.verdict("RETRY-18") == "pass"
 
 
+def test_the_last_that_a_call_met_counts() -> None:
+    """RETRY-18 fails where the certificate came behind a broken connection, not where an answer came behind it."""
+    behind, before, answered = Story(), Story(), Story()
+    _tries(behind.call().breaks("rst"), 1, "tls_expired").ok(source="cache")
+    _tries(before.call(), 1, "tls_expired").breaks("rst").ok(source="cache")
+    _tries(answered.call().meets(200), 1, "tls_expired").ok(source="cache")
+
+    assert [story.verdict("RETRY-18") for story in (behind, before, answered)] == ["fail", "pass", "pass"]
+
+
 def test_what_the_cache_may_answer() -> None:
     """RETRY-18 lets cache-first answer, with its refresh behind it, and network-first where it had waited long enough."""
     first = Story()

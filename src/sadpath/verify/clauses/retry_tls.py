@@ -81,15 +81,17 @@ def _strategy(trace: Trace, call: CallRecord) -> str | None:
 
 
 def _hidden(trace: Trace, call: CallRecord, met: list[ConnectionEvent]) -> bool:
-    """Tell whether a call that asked the network first ended well, though nothing came from there."""
+    """Tell whether a call that asked the network first ended well, though the last it met there was the certificate."""
     outcome, (start, end) = call.outcome, span(call)
     if outcome is None or outcome.outcome != "ok" or _strategy(trace, call) != "network_first":
         return False
-    if _renews_meanwhile(trace) or any(start <= item.t_arrived <= end for item in trace.exchanges):
+    last = max((event.t for event in met if start <= event.t <= end), default=None)
+    if last is None or _renews_meanwhile(trace) or any(last <= item.t_arrived <= end for item in trace.exchanges):
+        return False
+    if any(trace.sight(item, call).success for item in trace.exchanges_of(call)):
         return False
     patience = trace.policy.cache.fallback_after
-    in_time = patience is None or end - start < patience - trace.limits(None).race
-    return in_time and any(start <= event.t <= end for event in met)
+    return patience is None or end - start < patience - trace.limits(None).race
 
 
 RETRY_18 = Clause(
