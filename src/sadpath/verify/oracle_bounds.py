@@ -44,10 +44,14 @@ def bounds_of(facts: Facts, call: Call, *, parallel: bool) -> Bounds:
     if call.cancel_after is not None:
         endings.add("cancelled")
     endings |= _of_backend(target)
-    for fault in _faults_met(facts, target):
+    met = _faults_met(facts, target)
+    for fault in met:
         endings |= _words(facts, fault)
     retries = policy.retry.max_retries
     attempts = _OFTEN if retries is None else 1 + retries + 1 + 1  # a replay, and the repeat on a dead connection
+    if any(fault.name == "redirect" for fault in met):
+        hops = policy.redirects.max if policy.redirects.follow else 0
+        attempts *= 1 + (_OFTEN if hops is None else hops)
     cached = call.op != RAW and (policy.cache.operations or {}).get(call.op) is not None
     return Bounds(
         frozenset(endings),
