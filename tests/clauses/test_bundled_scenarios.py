@@ -25,7 +25,10 @@ TOPICS = {
     "transport",
 }  # fmt: skip
 
-LONG = {"transport/slow-drip": "it shows what ends at the deadline of a whole call, so it lasts as long as that"}
+LONG = {
+    "retry/time-that-adds-up": "its second wait would cross the deadline of a whole call, so the first lasts half as long",
+    "transport/slow-drip": "it shows what ends at the deadline of a whole call, so it lasts as long as that",
+}
 """Cases that take longer than others may, each with the reason."""
 
 RARE = {"TIME-04": "each of its cases takes as long as a whole call may"}
