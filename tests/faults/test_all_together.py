@@ -30,11 +30,11 @@ REQUESTS = {
 ANSWER = re.compile(rb"HTTP/1\.1 [2-5][0-9][0-9] ?[^\r]*\r\n")
 
 
-async def _meets(bench: Bench, step: list[Fault], request: bytes) -> None:
+async def _meets(bench: Bench, step: list[Fault], request: bytes, number: int) -> None:
     bench.backend.tokens |= {"access-secret": "valid", "refresh-secret": "valid"}
     bench.inject([fault.to_file() for fault in step])
     await bench.ask(request, patience=0.06)
-    event = await bench.ended(len(bench.session.journal.exchanges) or 1)
+    event = await bench.ended(number)
     armed = [fault.name for fault in event.armed]
     assert armed == [fault.name for fault in step]
     assert set(event.fired_names()) <= set(armed)
@@ -56,8 +56,8 @@ def test_steps_of_any_faults(steps: list[tuple[list[Fault], str]]) -> None:
 
     async def scene() -> None:
         async with Bench() as bench:
-            for step, request in steps:
-                await _meets(bench, step, REQUESTS[request])
+            for number, (step, request) in enumerate(steps, 1):
+                await _meets(bench, step, REQUESTS[request], number)
             bench.session.heal()
             received = await bench.ask(REQUESTS["last"])
             assert (received.status, received.body) == (200, BODY)

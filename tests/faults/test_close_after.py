@@ -106,12 +106,12 @@ def test_a_request_in_time_is_served() -> None:
 
     async def scene() -> None:
         async with Bench() as bench:
-            bench.inject({"idle_close": "100ms"})
+            bench.inject({"idle_close": "400ms"})
             connection = await bench.connect()
             for _ in range(2):
                 await connection.send(get("/item"))
                 assert (await connection.answer()).body == BODY
-            rest = await connection.receive(patience=0.25)
+            rest = await connection.receive(patience=0.6)
             assert rest.ending == "open"
             connection.close()
             assert [event.fired for event in bench.session.journal.exchanges] == [[], []]
@@ -161,6 +161,7 @@ def test_curl_and_httpx_open_a_new_connection(fault: Any) -> None:
                 for number in range(3):
                     assert (await client.get("/item")).content == BODY
                     await bench.until(functools.partial(_has_ended, bench, number + 2))
+                    await bench.clock.sleep(0.05)  # noted in the journal, the FIN is about to leave
             assert len({event.connection for event in bench.session.journal.exchanges}) == 4
 
     run(scene)
