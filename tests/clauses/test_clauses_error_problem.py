@@ -143,6 +143,15 @@ def test_content_and_raw_requests_are_another_matter() -> None:
     assert story.verdict("ERROR-06") == "not_exercised"
 
 
+@pytest.mark.parametrize("cache", ["corrupt", "unwritable"])
+def test_a_broken_cache_is_another_matter(cache: str) -> None:
+    """ERROR-06 is not exercised where a call may fail for its cache."""
+    story = Story(scenario={"given": {"cache": cache}})
+    story.call("users.delete", {"id": 1}).meets(204, body=b"").fails("cache")
+
+    assert story.verdict("ERROR-06") == "not_exercised"
+
+
 # ERROR-07
 
 _BAD: list[dict[str, Any]] = [

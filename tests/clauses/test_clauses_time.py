@@ -91,6 +91,18 @@ def test_an_answer_that_comes_too_late_is_not_waited_for() -> None:
         assert story.verdict("TIME-02") == verdict
 
 
+def test_an_attempt_that_was_left_behind_is_not_waited_for() -> None:
+    """TIME-02 and TIME-03 say nothing of an exchange that was still open when the next attempt came."""
+    story = Story(policy=READ)
+    call = story.call()
+    start = story.t
+    call.meets(200, takes=3.0)
+    story.t = start + 1.1
+    call.meets(200).ok()
+
+    assert story.verdict("TIME-02") == "pass"
+
+
 def test_other_limits_may_come_first() -> None:
     """TIME-02 is not about a wait that the call's deadline or its cancel has ended."""
     deadline = Story(policy={"timeouts": {"read": "1s", "total": "500ms"}})

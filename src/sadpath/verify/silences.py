@@ -38,6 +38,7 @@ class Silence:
         in_body: the head, or its beginning, had been sent.
         last: the call's outcome was the next that happened to it.
         given_up: the client left, and surely took it for a failure: it reported that, or tried again.
+        abandoned: the next attempt came before it ended, so that nobody knows when the client ceased to wait.
     """
 
     sight: Sight
@@ -46,6 +47,7 @@ class Silence:
     in_body: bool
     last: bool
     given_up: bool
+    abandoned: bool
 
     @property
     def exchange(self) -> ExchangeEvent:
@@ -57,14 +59,16 @@ def silences(trace: Trace, unit: Unit) -> Iterator[Silence]:
     """Yield the silences of each exchange of a request: the one before the head, and the last one after it."""
     for index, item in enumerate(unit.exchanges):
         again = index + 1 < len(unit.exchanges)
+        next_at = unit.exchanges[index + 1].t_arrived if again else float("inf")
         last = unit.last and not again
         # The server hears of a client that leaves a little after the call is over.
         over = unit.call.t_ended + trace.limits(None).race if last and unit.call.t_ended is not None else float("inf")
         for since, until, in_body in ((item.t_arrived, _heard(item), False), *_after_the_head(item)):
             left = item.ended.by == "client" and item.t_ended == until <= over
             given_up = left and (again or (last and _ran_out(unit)))
-            until_then = min(until, over)
-            yield Silence(trace.sight(item, unit.call), until_then - since, until_then, in_body, last, given_up)
+            end = min(until, over)
+            sight = trace.sight(item, unit.call)
+            yield Silence(sight, end - since, end, in_body, last, given_up, abandoned=next_at < end)
 
 
 def _heard(item: ExchangeEvent) -> float:
@@ -98,7 +102,7 @@ def _ran_out(unit: Unit) -> bool:
 def too_long(trace: Trace, silence: Silence) -> bool:
     """Tell whether a client surely waited longer than its read timeout allows."""
     limit = trace.policy.timeouts.read
-    if limit is None:
+    if limit is None or silence.abandoned:
         return False
     return silence.gap > limit + (trace.limits(None).race if trace.exact else SLACK) + clock_moves(trace)
 

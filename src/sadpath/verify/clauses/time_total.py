@@ -21,7 +21,7 @@ def _dripping(trace: Trace) -> Iterator[tuple[CallRecord, ExchangeEvent, float]]
         deadline = call.t_started + total
         if call.cancel_at is not None and call.cancel_at <= deadline + limits.race:
             continue
-        for item in own:
+        for item in own[-1:]:  # what came before it was given up for another reason
             first, last = item.t_first_byte, item.t_last_byte
             if first is None or last is None or first >= deadline - limits.race:
                 continue
@@ -29,7 +29,6 @@ def _dripping(trace: Trace) -> Iterator[tuple[CallRecord, ExchangeEvent, float]]
             over = item.t_ended is not None and item.t_ended < deadline - limits.race
             if last > first and not over and (read is None or silent < read):
                 yield call, item, deadline
-                break
 
 
 def _a_drip_met_the_deadline(trace: Trace) -> bool:
