@@ -20,6 +20,12 @@ _CHANCE = 1e-6
 _KNOWN = 0.05
 """The part of its span up to which a wait has to be known, to say something."""
 
+_CONNECTING = 4
+"""Round trips that an answer, a new connection and a request on it take together, at most."""
+
+_EXACT = 1e-5
+"""Seconds that the simulated world takes for nothing, at most."""
+
 # RETRY-06
 
 
@@ -44,15 +50,18 @@ def _parts(trace: Trace) -> Iterator[Sample]:
 
 
 def _part(trace: Trace, unit: Unit, wait: Wait) -> Sample | None:
-    bounds, before = trace.policy.retry.bounds(wait.n), wait.step.before
-    way = delays_of_the_way(trace, unit, wait.step)
+    bounds, before, after = trace.policy.retry.bounds(wait.n), wait.step.before, wait.step.after
     if wait.told is not None or wait.n != wait.most or bounds is None or bounds[0] >= bounds[1]:
         return None
-    least, span = bounds[0], bounds[1] - bounds[0]
-    sight, arrived = trace.sight(before, unit.call), wait.step.after.t_arrived
+    if delays_of_the_way(trace, unit, wait.step) == float("inf"):
+        return None  # others were in the way
+    sight, there_and_back = trace.sight(before, unit.call), trace.round_trip
     latest = max(sight.known_at, before.t_last_byte or 0.0, before.t_ended or 0.0)
-    shortest, longest = arrived - latest - way, arrived - sight.known_at
-    if longest - shortest > _KNOWN * span or not _any_would_show(trace, unit, latest + bounds[1] + way):
+    on_the_way = there_and_back if trace.reused(after) else _CONNECTING * there_and_back
+    shortest = after.t_arrived - latest - on_the_way - _EXACT
+    longest = after.t_arrived - sight.known_at - there_and_back + _EXACT
+    least, span = bounds[0], bounds[1] - bounds[0]
+    if longest - shortest > _KNOWN * span or not _any_would_show(trace, unit, latest + bounds[1] + on_the_way):
         return None
     return (shortest - least) / span, (longest - least) / span
 
