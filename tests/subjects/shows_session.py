@@ -122,3 +122,42 @@ async def early_and_late_refresh_at_once(create: Create) -> Any:
         server.on("POST /auth/refresh", wait(0.4, tokens(2)))
         await asyncio.gather(client.get(1), after(0.25, client.get(2)))
         return server.count("POST /auth/refresh")
+
+
+@shows("keeps-the-old-refresh-token", good=["refresh-token-1", "refresh-token-2"], bad=["refresh-token-1"] * 2)
+async def refresh_after_a_rotation(create: Create) -> Any:
+    """The refresh tokens that are presented where each refresh brings another one."""
+    async with serving() as server, driven(create, server.url) as client:
+        server.on("GET /users/1", problem(401), user(), problem(401), user())
+        server.on("POST /auth/refresh", tokens(2), tokens(3))
+        for _ in range(2):
+            await client.get()
+        return [seen.json["refresh_token"] for seen in server.of("POST /auth/refresh")]
+
+
+async def _back(create: Create, **args: Any) -> tuple[Any, Any]:
+    """Return the tokens, access and refresh, with which a client comes back that is killed after a refresh."""
+    async with serving() as server, driven(create, server.url) as client:
+        server.on("GET /users/1", problem(401), user(), problem(401), user())
+        server.on("POST /auth/refresh", tokens(2), tokens(3))
+        await client.get()
+        await client.call("app.restart", args)
+        await client.get()
+        presented = [seen.json["refresh_token"] for seen in server.of("POST /auth/refresh")]
+        return server.of("GET /users/1")[2].token, presented[1]
+
+
+@shows(
+    "stores-tokens-one-by-one",
+    good=("access-token-1", "refresh-token-1"),
+    bad=("access-token-2", "refresh-token-1"),
+)
+async def crash_between_two_writes(create: Create) -> Any:
+    """The tokens with which a client comes back whose last write is lost."""
+    return await _back(create, lost_writes=1)
+
+
+@shows("stores-tokens-too-late", good=("access-token-2", "refresh-token-2"), bad=("access-token-1", "refresh-token-1"))
+async def crash_after_a_replay(create: Create) -> Any:
+    """The tokens with which a client comes back that is killed when the new ones were in use."""
+    return await _back(create)
