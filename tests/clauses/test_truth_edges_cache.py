@@ -170,3 +170,17 @@ def test_what_was_lost_before_http_may_have_been_a_renewal(when: str, verdict: s
     story.connections.append(ConnectionEvent(77, "unreachable", "client", at, fault="refuse"))
 
     assert story.verdict("CACHE-01") == verdict
+
+
+@pytest.mark.parametrize("how", ["a good answer", "not asked to cancel", "ended by the server"])
+def test_what_is_neither_a_truth_nor_a_cancel(how: str) -> None:
+    """CACHE-02 is put to the test by nonsense and by a cancel that the client followed, and by nothing like them."""
+    story = _filled()
+    if how == "a good answer":
+        story.call().meets(200).ok(source="cache")
+    elif how == "not asked to cancel":
+        story.call(cancel_after=0.3).gives_up(after=0.4).ok(source="cache")
+    else:
+        story.call(cancel_after=0.1).breaks(takes=0.2).ok(source="cache", cancelled_ms=100.0)
+
+    assert story.verdict("CACHE-02") == "not_exercised"
