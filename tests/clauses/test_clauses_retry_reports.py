@@ -130,6 +130,15 @@ def test_it_says_which_attempt_is_reported_instead() -> None:
     assert "failed as timeout.read, as exchange 1 had, where its last attempt (exchange 3) met a 502" in sentence
 
 
+def test_a_wrong_name_is_another_clause_s() -> None:
+    """RETRY-15 leaves a failure to ERROR-02 that belongs to none of the attempts."""
+    story = Story(policy=ROOMY)
+    story.call().meets(503).waits(0.3).breaks_off().fails("other")
+
+    assert story.verdict("RETRY-15") == "pass"
+    assert story.verdict("ERROR-02") == "fail"
+
+
 def test_what_ends_a_call_otherwise_is_reported_as_that() -> None:
     """RETRY-15 is not exercised by a call's own end, by one attempt, by a success, or by a refresh that failed."""
     deadline, single, well, refused = (Story(policy=ROOMY) for _ in range(4))

@@ -136,13 +136,13 @@ def _last_and_how_many(trace: Trace) -> Iterator[Finding]:
         if not _is_about(trace, last, error):
             earlier = (trace.sight(item, call) for item in unit.exchanges[:-1])
             former = next((sight for sight in earlier if _is_about(trace, sight, error)), None)
-            which = f", as exchange {former.exchange.exchange} had" if former is not None else ""
-            yield found(
-                f"{call.title} {ended_as(outcome)}{which}, where its last attempt (exchange {last.exchange.exchange}) "
-                f"met {answer_of(last)}",
-                unit.exchanges,
-                call,
-            )
+            if former is not None:  # a kind that belongs to none of them is ERROR-02's
+                yield found(
+                    f"{call.title} {ended_as(outcome)}, as exchange {former.exchange.exchange} had, where its last "
+                    f"attempt (exchange {last.exchange.exchange}) met {answer_of(last)}",
+                    unit.exchanges,
+                    call,
+                )
         said = outcome.attempts if outcome is not None else None
         unseen = sum(step.kind == "unseen" for step in trace.steps(unit))
         if said is not None and not call.pages and said < len(unit.exchanges) - unseen:
