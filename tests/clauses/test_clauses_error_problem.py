@@ -87,10 +87,12 @@ def test_usual_problems_and_other_bodies_are_another_matter() -> None:
     earlier.call().meets(503, body=b'{"status": 404}').waits(0.02).meets(200).ok()
     cached = Story()
     cached.call().meets(503, body=b'{"status": 404}').ok(source="cache")
+    first = Story()
+    first.call().meets(503).waits(0.02).meets(422, body=b'{"errors": []}').fails("server", 503)
     late = Story()
     late.call().meets(503, body=b'{"status": 404}').fails("timeout.total")
 
-    for story in (usual, other, earlier, cached, late):
+    for story in (usual, other, earlier, cached, first, late):
         assert story.verdict("ERROR-04") == "not_exercised"
 
 

@@ -48,6 +48,8 @@ def _odd(trace: Trace, unit: Unit) -> tuple[Sight, list[str]] | None:
     error = outcome.error
     if error is not None and (error.kind in _OWN_ENDS or Renewals(trace).failed_for(unit)):
         return None
+    if error is not None and error.status in {item.status for item in unit.exchanges} - {None, sight.status}:
+        return None  # an earlier attempt is reported, which is another clause's business
     return sight, odd
 
 
