@@ -15,6 +15,9 @@ from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 __all__ = ["Rate", "Throttle"]
 
 _PIECES_PER_SECOND = 20
+_PIECES_PER_SECOND_AT_LEAST = 4
+"""So that no pause is long enough for a read timeout, where the rate has that many bytes."""
+
 _MOST_PIECES = 500
 
 
@@ -30,7 +33,7 @@ Rate = Annotated[Size, AfterValidator(_moves)]
 
 class Throttle(Fault):
     """Sends the body at so many bytes per second: a byte leaves when as much time has passed as it and those before it
-    take. There are twenty pieces a second at most, and five hundred of a body.
+    take. There are twenty pieces a second at most, and of a long body fewer: four, where the rate has that many bytes.
 
     The head is not held back, and ``rate`` counts neither it nor chunk framing.
     """
@@ -54,7 +57,8 @@ class Throttle(Fault):
         delivery.pieces = lambda body: self._pieces(exchange, body)
 
     def _pieces(self, exchange: Exchange, body: bytes) -> Iterator[tuple[float, bytes]]:
-        size = max(1, self.rate // _PIECES_PER_SECOND, math.ceil(len(body) / _MOST_PIECES))
+        few = min(math.ceil(len(body) / _MOST_PIECES), self.rate // _PIECES_PER_SECOND_AT_LEAST)
+        size = max(1, self.rate // _PIECES_PER_SECOND, few)
         if body:
             exchange.fire(self, "body", 0)
         for at in range(0, len(body), size):
