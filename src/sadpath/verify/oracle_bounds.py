@@ -43,6 +43,12 @@ def bounds_of(facts: Facts, call: Call, *, parallel: bool) -> Bounds:
         endings.add("timeout.pool")
     if call.cancel_after is not None:
         endings.add("cancelled")
+    if call.op == RAW:
+        endings.add("bug")  # what it asks for may be no request at all
+    if call.pages:
+        endings.add("protocol")  # a walk that goes in circles
+    if any(rule.on.connection for rule in facts.scenario.all_rules()):
+        endings |= {"tls", "dns"}
     endings |= _of_backend(target)
     met = _faults_met(facts, target)
     for fault in met:

@@ -257,6 +257,8 @@ class _Exchange:
     def _made_up(self, settings: Any) -> Answer:
         """Return the answer that the fault ``status`` gives."""
         code: int = settings.code
+        if code < 300 and settings.body is not None:
+            raise Unknown("a success that the file makes up")
         usual = _PROBLEM if code >= 400 else ZERO
         size = usual if settings.body is None else _size_of(settings.body)
         in_progress: bool | None = None if code == 409 and getattr(settings.body, "fixture", None) else False
