@@ -40,6 +40,17 @@ REFUSED_AT_ONCE = story(
 )
 LOST_ORDER = then({"reset": "response"}, calls=(BUY,), on="orders.create")
 
+REFUSED_LATE = story(
+    {"parallel": [GET, {"users.get": {"id": 2}}]},
+    faults=[
+        {"on": {"path": "/users/1"}, "plan": ["expire_token", "pass"]},
+        {
+            "on": {"path": "/users/2"},
+            "plan": [[{"delay": {"time": "200ms", "at": "response"}}, "unauthorized"], "pass"],
+        },
+    ],
+)
+
 EXHIBITS: dict[str, list[Story]] = {
     "any-2xx-is-success": [
         met("html"),
@@ -93,21 +104,10 @@ EXHIBITS: dict[str, list[Story]] = {
             given={"cache": "fresh"},
         ),
     ],
-    "late-401-refreshes-again": [
-        story(
-            {"parallel": [GET, {"users.get": {"id": 2}}]},
-            faults=[
-                {"on": {"path": "/users/1"}, "plan": ["expire_token", "pass"]},
-                {
-                    "on": {"path": "/users/2"},
-                    "plan": [[{"delay": {"time": "200ms", "at": "response"}}, "unauthorized"], "pass"],
-                },
-            ],
-        ),
-    ],
+    "late-401-refreshes-again": [REFUSED_LATE],
     "leaks-on-cancel": [met("stall", GET | {"cancel_after": "50ms"})],
     "leaks-on-server-error": [met({"status": 500})],
-    "lock-without-compare": [REFUSED_AT_ONCE],
+    "lock-without-compare": [REFUSED_AT_ONCE, REFUSED_LATE],
     "logs-out-on-any-refresh-error": [met({"status": 503}, on="auth.refresh", given={"access_token": "revoked"})],
     "loses-patience-early": [met("stall")],
     "message-of-a-list": [met({"status": {"code": 422, "body": {"json": ["name: too long"]}}})],
