@@ -6,11 +6,13 @@ import asyncio
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sadpath.core.clock import Clock
+from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET, UNLIMITED, Limits
 from sadpath.engine.session import Session
 from sadpath.engine.wire import Wire
+from sadpath.faults.base import problem
 
 __all__ = ["CYCLE_KEY", "WIRE_KEY", "abandon", "protocol_class"]
 
@@ -20,17 +22,28 @@ WIRE_KEY = "sadpath.wire"
 CYCLE_KEY = "sadpath.cycle"
 """Where it carries uvicorn's own record of the exchange."""
 
+_VERSIONS = ("1.1", "1.0")
+
+
+class _Refusal(Exception):
+    """A request that is not taken; ``status`` and the text are what its client is told."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
 
 class _FaultProtocol(HttpToolsProtocol):
-    """uvicorn's own HTTP protocol, over a transport of ours.
+    """uvicorn's own HTTP protocol, over a transport of ours, and with bounds.
 
-    It differs in what it makes of two things. An ``Upgrade`` that it does not follow is declined by going on in
+    It differs in what it makes of three things. An ``Upgrade`` that it does not follow is declined by going on in
     HTTP/1.1 (RFC 9110 §7.8), while uvicorn loses the request's body and the connection; some clients offer h2c with
     every first request. And what is not HTTP behind a request that is being answered does not get a 400 into the
-    midst of that answer.
+    midst of that answer. Trailers stay out of the request's headers (RFC 9110 §6.5.1).
     """
 
     wire_clock: Clock
+    wire_limits: Limits = UNLIMITED
     wire_session: Session | None
     wire_number: int | None = None
     """The number by which the session's journal knows the connection already, if it does."""
@@ -39,6 +52,15 @@ class _FaultProtocol(HttpToolsProtocol):
     wire: Wire
     _declined: bytes | None = None
     _deaf = False
+    _refused = False
+    _refusal: _Refusal | None = None
+    _begun = False
+    """Whether a head has begun, and is not whole."""
+    _heard = 0
+    """Bytes read since the parser last got any further, those of the same read left out."""
+    _latest = 0
+    """Bytes of the latest read."""
+    _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         self.wire = Wire(transport, self.wire_clock)
@@ -48,15 +70,22 @@ class _FaultProtocol(HttpToolsProtocol):
             self.wire_session.connection(self.wire, self.wire_number)
         super().connection_made(self.wire.transport)
         self.wire.write_through()
+        most = self.wire_limits.connections
+        if most is not None and len(self.connections) > most:
+            self._turn_away(most)
+            return
+        self._await_head()
         if self.wire_heard is not None:
             data, self.wire.heard_at = self.wire_heard
             self.data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._begun, self._heard = True, 0
         self.scope.setdefault("state", {})[WIRE_KEY] = self.wire
 
     def on_headers_complete(self) -> None:
+        self._check_head()
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT" and not self._should_upgrade():
             self._declined = self._head_without_upgrade()
             return
@@ -64,8 +93,20 @@ class _FaultProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self.scope.setdefault("state", {})[CYCLE_KEY] = self.cycle
+        self.headers = []  # the scope has its own by now; what still comes are trailers
+        self._begun, self._heard = False, 0
+        self._stop_waiting()
+
+    def on_chunk_header(self) -> None:
+        """Take note that a chunk begins."""
+        self._heard = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._heard = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._heard = 0
         if self._declined is None:
             super().on_message_complete()
 
@@ -78,6 +119,7 @@ class _FaultProtocol(HttpToolsProtocol):
         return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
         self.wire.lost(exc)
         super().connection_lost(exc)
 
@@ -86,8 +128,10 @@ class _FaultProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def _read(self, data: bytes) -> None:
-        """Parse what has arrived, as uvicorn does but for the two differences."""
+        """Parse what has arrived, as uvicorn does but for the differences."""
         self._unset_keepalive_if_required()
+        self._latest = len(data)
+        self._heard += self._latest
         while data and not self._deaf:
             try:
                 self.parser.feed_data(data)
@@ -102,7 +146,69 @@ class _FaultProtocol(HttpToolsProtocol):
                 self._refuse()
                 return
             else:
-                return
+                break
+        if self._heard > MAX_HEAD and not self._deaf:
+            self._refusal = self._too_much()
+            self._refuse()
+        elif self._waiting is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()
+
+    def _check_head(self) -> None:
+        """Refuse a head that is whole but too large, or of another HTTP; its size is counted only where it may be."""
+        size = 0
+        if self._heard or self._latest > MAX_HEAD:
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if len(self.url) > MAX_TARGET or len(self.headers) > MAX_FIELDS or size > MAX_HEAD:
+            self._refusal = self._too_much()
+        elif self.parser.get_http_version() not in _VERSIONS:
+            self._refusal = _Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _too_much(self) -> _Refusal:
+        if not self._begun:
+            return _Refusal(400, f"Chunk size lines, trailers and empty lines have at most {MAX_HEAD} bytes")
+        if len(self.url) > MAX_TARGET:
+            return _Refusal(414, f"A request target has at most {MAX_TARGET} bytes")
+        return _Refusal(431, f"A request's head has at most {MAX_FIELDS} fields and {MAX_HEAD} bytes")
+
+    # Waiting for a head
+
+    def _await_head(self) -> None:
+        seconds = self.wire_limits.head_seconds
+        if seconds is not None and self._waiting is None:
+            self._waiting = self.loop.call_later(seconds, self._waited)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _waited(self) -> None:
+        """Give up a head that is not whole; one that has not begun is no request, so that nothing is answered."""
+        self._waiting = None
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if busy or self.wire.held or self.wire.closes_when_idle or self.transport.is_closing():
+            return
+        if self._begun:
+            self._tell(408, f"A request's head has to be whole within {self.wire_limits.head_seconds:g} seconds")
+        else:
+            self.transport.close()
+
+    def _turn_away(self, most: int) -> None:
+        """Refuse a connection: in words, unless many are being refused already."""
+        if len(self.connections) > most + most // 4:
+            self.transport.abort()
+        else:
+            self._tell(503, f"The server has {most} connections at most, and all of them are in use: close some")
+
+    def _tell(self, status: int, text: str) -> None:
+        """Answer without a request that could be handed on, and close."""
+        answer = problem(status, text)
+        lines = [name + b": " + value + b"\r\n" for name, value in answer.headers]
+        self._refused = True  # which lets the close linger, so that no RST overtakes the answer
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"connection: close\r\n\r\n", answer.body]))
+        self.transport.close()
 
     def _head_without_upgrade(self) -> bytes:
         """Return the request's head with ``upgrade`` left out of ``Connection``, which makes the parser read on."""
@@ -123,12 +229,20 @@ class _FaultProtocol(HttpToolsProtocol):
             self._deaf = True
             cycle.keep_alive = False
             return
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.transport.close()
+            return
+        if self._refusal is not None:
+            self.logger.warning("%s.", self._refusal)
+            self._tell(self._refusal.status, str(self._refusal))
+            return
         message = "Invalid HTTP request received."
         self.logger.warning(message)
+        self._refused = True
         self.send_400_response(message)
 
     def _unread(self) -> bool:
-        return self.cycle is not None and self.cycle.more_body
+        return self._refused or (self.cycle is not None and self.cycle.more_body)
 
 
 def abandon(state: dict[str, Any]) -> None:
@@ -138,11 +252,13 @@ def abandon(state: dict[str, Any]) -> None:
         cycle.disconnected = True
 
 
-def protocol_class(clock: Clock, *, session: Session | None = None) -> Any:
+def protocol_class(clock: Clock, *, session: Session | None = None, limits: Limits = UNLIMITED) -> Any:
     """Return the class for ``uvicorn.Config(http=...)``, bound to a clock.
 
     Args:
         clock: the server's clock.
         session: the one that owns the port, if one does: its journal then hears of connections without a request too.
+        limits: what the server's clients may take up together.
     """
-    return type("FaultProtocol", (_FaultProtocol,), {"wire_clock": clock, "wire_session": session})
+    members = {"wire_clock": clock, "wire_session": session, "wire_limits": limits}
+    return type("FaultProtocol", (_FaultProtocol,), members)

@@ -33,7 +33,8 @@ def check(request: Request, admin_token: str | None) -> None:
         HTTPException: 401 for a missing or wrong token; 403 for a foreign Host, or for a change that a page of
             another origin asks for.
     """
-    host = _host(request.headers.get("host", ""))
+    hosts = request.headers.getlist("host")
+    host = _host(hosts[0]) if len(hosts) == 1 else None
     if admin_token is not None:
         if not _has_token(request, admin_token):
             challenge = {"WWW-Authenticate": 'Bearer realm="sadpath"'}

@@ -27,6 +27,9 @@ __all__ = ["OwnPort"]
 _SHORTEST = 1e-4
 """Seconds until the next look at least, lest a rounding error be looked at for ever."""
 
+_MOST_WAITING = 1_000
+"""Connections that may not have got as far as HTTP at a time; further ones are closed at once."""
+
 Factory = Callable[[int, tuple[bytes, float] | None], asyncio.Protocol]
 """Makes the HTTP protocol for a connection that the session's journal knows by a number, and on which something may
 have been heard already, since a time of the server's clock."""
@@ -157,6 +160,9 @@ class OwnPort:
         return self.session.next_connection(), self.meet()
 
     def _arrived(self, sock: Any) -> None:
+        if len(self._tasks) >= _MOST_WAITING:
+            sock.close()
+            return
         number, meeting = self.met(sock)
         accepted = Accepted(sock, self.session, number, self._clock, secure=self.authority is not None)
         accepted.tell("opened", "client")

@@ -7,6 +7,7 @@ from typing import Any
 import uvicorn
 
 from sadpath.core.clock import Clock
+from sadpath.engine.limits import UNLIMITED, Limits
 from sadpath.engine.protocol import protocol_class
 from sadpath.engine.session import Session
 from sadpath.server.certificates import Authority
@@ -22,10 +23,11 @@ def reachable(host: str) -> str:
 
 
 class OwnPorts:
-    """The ports of one server; ``host`` is where they listen."""
+    """The ports of one server; ``host`` is where they listen, ``limits`` what the server's clients may take up."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, limits: Limits = UNLIMITED) -> None:
         self.host = host
+        self.limits = limits
         self._authority: Authority | None = None
         self._ports: dict[str, OwnPort] = {}
 
@@ -47,7 +49,7 @@ class OwnPorts:
         Raises:
             OSError: where no port can be had.
         """
-        protocol = protocol_class(clock, session=session)
+        protocol = protocol_class(clock, session=session, limits=self.limits)
 
         def factory(number: int, heard: tuple[bytes, float] | None) -> Any:
             made = protocol(config=server.config, server_state=server.server_state, app_state=server.lifespan.state)

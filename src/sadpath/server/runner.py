@@ -21,6 +21,7 @@ from sadpath.core.errors import AuthorError, UsageError
 from sadpath.engine.asgi import Engine
 from sadpath.engine.cors import is_loopback
 from sadpath.engine.exchange import Fixtures
+from sadpath.engine.limits import Limits, fitting
 from sadpath.engine.protocol import protocol_class
 from sadpath.engine.session import Session
 from sadpath.faults.base import Hooks, problem
@@ -71,6 +72,7 @@ class LiveServer:
         other_origin: whether to listen at a second port too, for tests of tokens that travel too far.
         max_sessions: how many sessions may exist besides the default one.
         journal_limit: how many events each session's journal keeps.
+        limits: what clients may take up together; default: what this process's open files leave room for.
     """
 
     sessions: SessionStore
@@ -93,6 +95,7 @@ class LiveServer:
         other_origin: bool = False,
         max_sessions: int = MAX_SESSIONS,
         journal_limit: int = 10_000,
+        limits: Limits | None = None,
     ) -> None:
         if workspace is None and backend is None and source is None:
             raise UsageError("a server needs a workspace or a backend")
@@ -112,7 +115,9 @@ class LiveServer:
         self._journal_limit = journal_limit
         self._servers: list[uvicorn.Server] = []
         self._lifespans: list[LifespanOn] = []
-        self.ports = OwnPorts(host)
+        fit, self._backlog = fitting()
+        self.limits = fit if limits is None else limits
+        self.ports = OwnPorts(host, self.limits)
         self._quiet = _Quiet()
 
     # Addresses
@@ -200,7 +205,7 @@ class LiveServer:
         )
         self.engine.other_origin = lambda: self.other_origin
         self._quiet.install()
-        protocol = protocol_class(clock)
+        protocol = protocol_class(clock, limits=self.limits)
         try:
             await self._listen(self.engine, protocol, self._port, lifespan=True)
             if self._with_other_origin:
@@ -217,6 +222,7 @@ class LiveServer:
 
     async def _listen(self, app: Backend, protocol: Any, port: int, *, lifespan: bool) -> None:
         config = _config(app, http=protocol, host=self.host, port=port, lifespan="auto" if lifespan else "off")
+        config.backlog = self._backlog
         if self.tls:
             config.ssl = self.ports.authority.context()
         server = uvicorn.Server(config)
