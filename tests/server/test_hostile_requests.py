@@ -67,7 +67,6 @@ TWO_MEANINGS = {
     "LF in a chunk extension": POST + CHUNKED + b"\r\n2;a\nb\r\nab\r\n0\r\n\r\n",
     "a method in lower case": b"get /ping HTTP/1.1\r\n" + HOST + b"\r\n",
     "a method of nobody's": b"BREW /ping HTTP/1.1\r\n" + HOST + b"\r\n",
-    "a tunnel": b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
     "a target without a path": b"GET http://localhost HTTP/1.1\r\n" + HOST + b"\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
     "TLS": bytes.fromhex("16030100c8010000c40303") + b"\r\n\r\n",
@@ -99,6 +98,32 @@ def test_other_versions_of_http_are_not_spoken(serve: Serve, request_: bytes) ->
         received = await siege.ask(request_)
         assert (received.statuses, received.ending) == ([505], "fin")
         assert received.message == "Only HTTP/1.1 and HTTP/1.0 are spoken here"
+
+    lay(serve, attack)
+
+
+@pytest.mark.parametrize("target", ["localhost:80", "/ping", "*", "http://localhost/ping", "[::1]:80", "//a/b"])
+@pytest.mark.parametrize("field", [b"", b"Connection: upgrade\r\nUpgrade: x\r\n"], ids=["plain", "upgrade"])
+def test_no_tunnels_are_made(serve: Serve, target: str, field: bytes) -> None:
+    """CONNECT is refused whatever its target looks like, and what is to go through the tunnel is not read."""
+
+    async def attack(siege: Siege) -> None:
+        received = await siege.ask(f"CONNECT {target} HTTP/1.1\r\n".encode() + HOST + field + b"\r\n" + SMUGGLED)
+        assert received.ending == "fin"
+        assert received.statuses in ([400], [501])
+        assert siege.server.sessions.default.journal.exchanges == []
+
+    lay(serve, attack)
+
+
+@pytest.mark.parametrize("upgrade", [b"websocket", b"h2c", b"\xff"])
+def test_upgrades_are_declined(serve: Serve, upgrade: bytes) -> None:
+    """An upgrade is declined by an answer in HTTP/1.1; rubbish behind it ends the connection."""
+
+    async def attack(siege: Siege) -> None:
+        fields = b"Connection: UpGrade,, upgrade\r\nConnection: upgrade\r\nUpgrade: " + upgrade + b"\r\n"
+        received = await siege.ask(PING + fields + b"\r\n" + b"\0\0\0")
+        assert (received.statuses, received.ending) == ([200], "fin")
 
     lay(serve, attack)
 
@@ -154,6 +179,8 @@ TOO_LARGE = {
     "a field's name without an end": (PING + b"a" * 3_000_000, 431),
     "many fields": (PING + b"X-A: b\r\n" * MAX_FIELDS + b"\r\n", 431),
     "fields without an end": (PING + b"X-A: b\r\n" * 200_000, 431),
+    "many fields, and no end": (PING + b"X-A: b\r\n" * (MAX_FIELDS + 1), 431),
+    "many long fields, and no end": (PING + (b"X-A: " + b"b" * 500 + b"\r\n") * 200, 431),
     "a target": (b"GET /" + b"a" * MAX_TARGET + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
     "a target without an end": (b"GET /" + b"a" * 3_000_000, 414),
     "a query without an end": (b"GET /?" + b"a" * 3_000_000, 414),
@@ -252,7 +279,18 @@ def test_strange_requests_are_answered(serve: Serve, head: bytes, status: int) -
 
 PIECES = st.sampled_from(
     [
-        *(b"GET ", b"POST ", b"/ping", b"/s/", b"/__admin/sessions", b" HTTP/1.1", b" HTTP/1.0", b": "),
+        *(
+            b"GET ",
+            b"POST ",
+            b"CONNECT ",
+            b"HEAD ",
+            b"/ping",
+            b"/s/",
+            b"/__admin/sessions",
+            b" HTTP/1.1",
+            b" HTTP/1.0",
+            b": ",
+        ),
         *(b"\r\n", b"\r\n\r\n", b"\n", b"\r", b"\0", b"\xff", HOST, CHUNKED, PING + b"\r\n"),
         *(b"Content-Length: 3\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n"),
         *(b"Upgrade: h2c\r\nConnection: upgrade\r\n", b"Expect: 100-continue\r\n"),

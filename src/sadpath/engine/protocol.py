@@ -86,7 +86,7 @@ class _FaultProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT" and not self._should_upgrade():
+        if self.parser.should_upgrade() and not self._should_upgrade():
             self._declined = self._head_without_upgrade()
             return
         before = self.cycle
@@ -147,23 +147,30 @@ class _FaultProtocol(HttpToolsProtocol):
                 return
             else:
                 break
-        if self._heard > MAX_HEAD and not self._deaf:
+        if not self._deaf and (self._heard > MAX_HEAD or (self._begun and self._is_too_large())):
             self._refusal = self._too_much()
             self._refuse()
         elif self._waiting is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
 
     def _check_head(self) -> None:
-        """Refuse a head that is whole but too large, or of another HTTP; its size is counted only where it may be."""
-        size = 0
-        if self._heard or self._latest > MAX_HEAD:
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if len(self.url) > MAX_TARGET or len(self.headers) > MAX_FIELDS or size > MAX_HEAD:
+        """Refuse a head that is too large, of another HTTP, or asks for a tunnel."""
+        if self._is_too_large():
             self._refusal = self._too_much()
+        elif self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
+            self._refusal = _Refusal(501, "No tunnels are made here")
         elif self.parser.get_http_version() not in _VERSIONS:
             self._refusal = _Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
         if self._refusal is not None:
             raise self._refusal
+
+    def _is_too_large(self) -> bool:
+        """Tell whether what is there of a head is too large; its bytes are counted only where they may be too many."""
+        if len(self.url) > MAX_TARGET or len(self.headers) > MAX_FIELDS:
+            return True
+        if not self._heard and self._latest <= MAX_HEAD:
+            return False
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD
 
     def _too_much(self) -> _Refusal:
         if not self._begun:

@@ -1,0 +1,62 @@
+"""``sadpath serve`` as a process under attack: what it prints, and that it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.siege import HOST, PING
+
+FILES = 256
+
+
+@contextlib.contextmanager
+def served(stderr: Path) -> Iterator[str]:
+    """Run ``sadpath serve`` with few files, and yield its URL."""
+    command = [sys.executable, "-m", "sadpath.cli", "serve", "--port", "0"]
+    limited = ["sh", "-c", f'ulimit -n {FILES}; exec "$@"', "-", *command]
+    with stderr.open("wb") as errors, subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=errors) as process:
+        if process.stdout is None:
+            pytest.fail("there is no stdout")
+        try:
+            found = re.search(rb" at (http://\S+)", process.stdout.readline())
+            yield found[1].decode() if found else pytest.fail("it did not start")
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def test_more_connections_than_files(tmp_path: Path) -> None:
+    """Three hundred connections to a process of 256 files cost it nothing: no traceback, and the next is answered."""
+    errors = tmp_path / "stderr"
+    with served(errors) as url:
+        address = "127.0.0.1", int(url.rpartition(":")[2])
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(address, timeout=20)).sendall(PING[:20])
+        answer = httpx.get(f"{url}/__admin/health", timeout=20)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert errors.read_bytes() == b""
+
+
+def test_rubbish_is_one_line_each(tmp_path: Path) -> None:
+    """What is refused is said in a line on stderr, and nothing that the client has sent is in it."""
+    errors = tmp_path / "stderr"
+    rubbish = [b"\x1b[31mred\r\n\r\n", PING + b"X-A: a\0\x1b[31m\r\n\r\n", PING + b"X-A: b\r\n" * 20_000]
+    with served(errors) as url:
+        address = "127.0.0.1", int(url.rpartition(":")[2])
+        for sent in [*rubbish, b"GET /\x1b[31m%1b[31m HTTP/1.1\r\n" + HOST + b"\r\n"]:
+            with socket.create_connection(address, timeout=20) as sock:
+                sock.sendall(sent)
+                assert sock.recv(12) in (b"HTTP/1.1 400", b"HTTP/1.1 431")
+    lines = errors.read_text().splitlines()
+    invalid = "Invalid HTTP request received."
+    assert lines == [invalid, invalid, "A request's head has at most 256 fields and 65536 bytes.", invalid]
