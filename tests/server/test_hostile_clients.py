@@ -162,6 +162,21 @@ def test_a_half_open_connection_is_closed(serve: Serve, sent: bytes) -> None:
     lay(serve(), attack)
 
 
+def test_what_is_no_tls_ends_before_http(serve: Serve) -> None:
+    """At a port that speaks TLS, plain HTTP, rubbish and hellos that are never whole harm nobody."""
+
+    async def attack(siege: Siege) -> None:
+        hello = bytes.fromhex("16030100c8010000c40303")
+        for sent in (PING + LAST, b"\0" * 100_000, hello + b"\xff" * 300):
+            received = await siege.ask(sent)
+            assert (received.statuses, received.ending != "open") == ([], True)
+        for sent in (b"", hello):
+            await (await siege.connect()).send(sent)
+        await siege.more_answers(20)
+
+    lay(serve(tls=True), attack)
+
+
 # Many
 
 

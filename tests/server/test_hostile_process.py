@@ -1,8 +1,9 @@
-"""``sadpath serve`` as a process under attack: what it prints, and that it goes on."""
+"""``sadpath serve`` as a process under attack, and what is promised of it."""
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import socket
 import subprocess
@@ -13,6 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sadpath.engine.asgi import MAX_BODY
+from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET, Limits
+from sadpath.server.guard import MAX_BODY as CONTROL_BODY
+from sadpath.server.runner import LiveServer
+from sadpath.server.sessions import MAX_SESSIONS
+from tests.support.places import TOP
 from tests.support.siege import HOST, PING
 
 FILES = 256
@@ -60,3 +67,31 @@ def test_rubbish_is_one_line_each(tmp_path: Path) -> None:
     lines = errors.read_text().splitlines()
     invalid = "Invalid HTTP request received."
     assert lines == [invalid, invalid, "A request's head has at most 256 fields and 65536 bytes.", invalid]
+
+
+def test_it_listens_at_one_loopback_address_alone(tmp_path: Path) -> None:
+    """Without ``--host`` another address of the same machine finds nobody at the port."""
+    with served(tmp_path / "stderr") as url:
+        assert url.startswith("http://127.0.0.1:")
+        port = int(url.rpartition(":")[2])
+        with socket.socket() as sock:
+            sock.settimeout(5)
+            assert sock.connect_ex(("127.0.0.2", port)) != 0
+        with socket.create_connection(("127.0.0.1", port), timeout=20):
+            pass
+
+
+def test_what_is_promised_is_what_holds() -> None:
+    """The bounds in SECURITY.md are those of the code, and every promise names its tests."""
+    text = re.sub(r"\s+", " ", (TOP / "SECURITY.md").read_text(encoding="utf-8"))
+    promises = text.partition(" * ")[2].partition(" These bounds ")[0].split(" * ")
+    assert [promise for promise in promises if "](tests/" not in promise] == []
+    assert f"at most {MAX_HEAD:,} bytes and {MAX_FIELDS} fields (431), its target {MAX_TARGET:,} bytes (414)" in text
+    limits = Limits()
+    assert f"At most {limits.connections:,} connections" in text
+    assert f"whole {limits.head_seconds:g} seconds after" in text
+    assert f"at most {MAX_SESSIONS:,} sessions" in text
+    assert f"control body has at most {CONTROL_BODY // 1024**2} MiB" in text
+    assert f"a request's body {MAX_BODY // 1024**2} MiB" in text
+    journal_limit = inspect.signature(LiveServer).parameters["journal_limit"].default
+    assert f"a journal of {journal_limit:,} events" in text

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import ssl
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,7 +122,8 @@ class Siege:
 
     async def neighbour(self) -> None:
         """Ask one request after another, each of which must be answered."""
-        async with httpx.AsyncClient(base_url=self.server.base_url, timeout=PATIENCE) as client:
+        trusted = ssl.create_default_context(cadata=self.server.ports.authority.pem) if self.server.tls else True
+        async with httpx.AsyncClient(base_url=self.server.base_url, timeout=PATIENCE, verify=trusted) as client:
             while True:
                 answer = await client.get("/s/neighbour/ping")
                 assert (answer.status_code, answer.json()) == (200, {"pong": "neighbour"})
