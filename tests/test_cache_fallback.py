@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sadpath.scenario.model import Fault, Step
-from sadpath.strategies import faults, plans, steps
+from sadpath.strategies import DRAWN_IN_SCENARIOS, faults, plans, steps
 from tests.support.shop import POLICY, PROMISED, TIMES, TRIP, play, read, rule
 
 FALLS = [code for code in POLICY.cache.fallback_on or () if isinstance(code, int)]
@@ -138,7 +138,7 @@ def test_what_is_gone_is_forgotten(status: int, failures: list[Failure]) -> None
 
 
 @PROMISED
-@given(plans(steps(times=TIMES), max_size=4))
+@given(plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4))
 def test_nobody_gets_what_another_user_has_read(plan: tuple[Step, ...]) -> None:
     """After another user's reads every answer comes from the network, or is a failure."""
     story = play(read(), {"settings.get": {}}, given={"cache": "other_user"}, faults=[rule("*", *plan, then="last")])
@@ -193,7 +193,7 @@ def test_nobody_looks_at_a_spinner_while_an_answer_is_at_hand(call: dict[str, An
 
 
 @PROMISED
-@given(plans(steps(times=TIMES), max_size=4), st.integers(1, 4))
+@given(plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4), st.integers(1, 4))
 def test_cache_first_answers_at_once_and_asks_once(plan: tuple[Step, ...], calls: int) -> None:
     """Settings come from the cache without a request of the call's own, and are fetched at most once behind them."""
     story = play(

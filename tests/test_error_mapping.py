@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sadpath.scenario.model import Step
-from sadpath.strategies import plans, steps
+from sadpath.strategies import DRAWN_IN_SCENARIOS, plans, steps
 from tests.support.shop import API, POLICY, PROMISED, TIMES, TRIP, create, play, read, rule
 
 STATUSES = st.one_of(
@@ -163,7 +163,11 @@ def test_a_write_without_an_answer_may_have_happened(call: dict[str, Any], failu
 
 
 @PROMISED
-@given(CALLS, plans(steps(times=TIMES), max_size=4), st.sampled_from(["valid", "expired", "revoked", "none"]))
+@given(
+    CALLS,
+    plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4),
+    st.sampled_from(["valid", "expired", "revoked", "none"]),
+)
 def test_every_failure_is_a_value(call: dict[str, Any], plan: tuple[Step, ...], access: str) -> None:
     """Whatever goes wrong where, a call ends well or with a failure of a known kind: nothing escapes as an exception."""
     story = play(call, given={"access_token": access}, faults=[rule("*", *plan, then="repeat")])
@@ -175,7 +179,7 @@ def test_every_failure_is_a_value(call: dict[str, Any], plan: tuple[Step, ...], 
 
 
 @PROMISED
-@given(plans(steps(times=TIMES), max_size=4))
+@given(plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4))
 def test_the_client_says_how_often_it_tried(plan: tuple[Step, ...]) -> None:
     """The number of attempts that the caller is told is the number that the server has seen."""
     story = play(read(), faults=[rule("users.get", *plan, then="last")])

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sadpath.scenario.model import Fault, Step
-from sadpath.strategies import faults, plans, steps
+from sadpath.strategies import DRAWN_IN_SCENARIOS, faults, plans, steps
 from tests.support.shop import POLICY, PROMISED, TIMES, TRIP, create, ends_the_connection, play, read, rule
 
 REVOKED = {"access_token": "revoked"}
@@ -25,7 +25,7 @@ REVOKED = {"access_token": "revoked"}
 ENDED = st.sampled_from(["expired", "revoked", "none"])
 """The access token is over, and the client may or may not know."""
 
-anything = plans(steps(times=TIMES), max_size=4)
+anything = plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4)
 
 passing = st.one_of(
     faults(["request"], ["close", "reset"], times=TIMES),

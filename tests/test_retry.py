@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from sadpath.core.events import ExchangeEvent
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.scenario.model import Fault, Step
-from sadpath.strategies import faults, plans, policies, steps
+from sadpath.strategies import DRAWN_IN_SCENARIOS, faults, plans, policies, steps
 from sadpath.subjects.known_bad.registry import all_known_bad
 from sadpath.verify.policy import Policy
 from tests.support.shop import (
@@ -43,7 +43,7 @@ MAX_RETRIES = POLICY.retry.max_retries or 0
 RETRIED = POLICY.retry.statuses or ()
 FINAL = (400, 403, 404, 405, 409, 410, 418, 422, 500, 501, 505)
 
-anything = plans(steps(times=TIMES), max_size=6)
+anything = plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=6)
 """Up to six attempts may meet anything: pass, a status, a delay, a cut or lying body, an end, silence."""
 
 busy = st.sampled_from(RETRIED).map(lambda code: {"status": code})
@@ -101,7 +101,7 @@ def test_a_final_answer_is_final(status: int) -> None:
 
 
 @PROMISED
-@given(plans(steps(times=TIMES), max_size=4), st.integers(2, 5))
+@given(plans(steps(names=DRAWN_IN_SCENARIOS, times=TIMES), max_size=4), st.integers(2, 5))
 def test_attempts_are_counted_for_each_call_alone(plan: tuple[Step, ...], calls: int) -> None:
     """Of many calls at the same time each has its own retries: one that fails takes none from the others."""
     story = play({"parallel": [read(times=calls)]}, faults=[rule("users.get", *plan, then="repeat")])

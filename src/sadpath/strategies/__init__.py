@@ -18,7 +18,21 @@ from sadpath.strategies.calls import calls
 from sadpath.strategies.faulty import faults, plans, rules, steps
 from sadpath.strategies.policies import policies
 from sadpath.strategies.scenarios import scenarios, schedules
+from sadpath.strategies.settings import DRAWN_IN_SCENARIOS
 from sadpath.strategies.times import Times
 from sadpath.strategies.worlds import worlds
 
-__all__ = ["Api", "Times", "calls", "faults", "plans", "policies", "rules", "scenarios", "schedules", "steps", "worlds"]
+__all__ = [
+    "DRAWN_IN_SCENARIOS",
+    "Api",
+    "Times",
+    "calls",
+    "faults",
+    "plans",
+    "policies",
+    "rules",
+    "scenarios",
+    "schedules",
+    "steps",
+    "worlds",
+]

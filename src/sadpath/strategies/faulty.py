@@ -50,8 +50,15 @@ def faults(
     return FaultDrawing(times, tuple(payloads)).faults(phases, names).map(Fault.model_validate)
 
 
-def steps(fault: st.SearchStrategy[Fault] | None = None, *, times: Times = _USUAL) -> st.SearchStrategy[Step]:
+def steps(
+    fault: st.SearchStrategy[Fault] | None = None, *, names: Collection[str] | None = None, times: Times = _USUAL
+) -> st.SearchStrategy[Step]:
     """Draw what one exchange meets: no fault, one, or two that act together.
+
+    Args:
+        fault: what to draw the one from; default: the catalogue.
+        names: only these of the catalogue, such as ``DRAWN_IN_SCENARIOS``.
+        times: what durations to draw.
 
     >>> from hypothesis import find
     >>> find(steps(), lambda step: True)
@@ -62,7 +69,7 @@ def steps(fault: st.SearchStrategy[Fault] | None = None, *, times: Times = _USUA
     if fault is not None:
         none: st.SearchStrategy[Step] = st.just(())
         return any_of([none, *[fault.map(lambda found: (found,))] * 3])
-    return FaultDrawing(times).steps().map(_STEP.validate_python)
+    return FaultDrawing(times).steps(names).map(_STEP.validate_python)
 
 
 def plans(
