@@ -233,12 +233,15 @@ class Connection:
         """Send everything."""
         await self.loop.sock_sendall(self.sock, data)
 
-    async def receive(self, *, until: int | None = None, patience: float = 5.0) -> Received:
-        """Read to the end, or to ``until`` bytes, or until nothing has come for ``patience`` seconds."""
+    async def receive(self, *, until: int | None = None, patience: float = 5.0, begins: bool = False) -> Received:
+        """Read to the end, or to ``until`` bytes, or until nothing has come for ``patience`` seconds.
+
+        ``begins`` says that something is sure to come, however long a busy machine takes for it.
+        """
         data, first, ending = bytearray(), None, "open"
         while until is None or len(data) < until:
             try:
-                async with asyncio.timeout(patience):
+                async with asyncio.timeout(5.0 if begins and not data else patience):
                     part = await self.loop.sock_recv(self.sock, 65536 if until is None else until - len(data))
             except TimeoutError:
                 break
@@ -429,11 +432,11 @@ class Bench:
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
         return Connection(sock)
 
-    async def ask(self, request: bytes, *, patience: float = 5.0) -> Received:
-        """Send a request on a connection of its own and read to the end."""
+    async def ask(self, request: bytes, *, patience: float = 5.0, begins: bool = False) -> Received:
+        """Send a request on a connection of its own and read to the end; the rest is as in ``Connection.receive``."""
         connection = await self.connect()
         await connection.send(request)
-        received = await connection.receive(patience=patience)
+        received = await connection.receive(patience=patience, begins=begins)
         connection.close()
         return received
 

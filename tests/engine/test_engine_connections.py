@@ -111,7 +111,7 @@ def test_chunked_answers_stay_chunked() -> None:
         async with Bench() as bench:
             connection = await bench.connect()
             await connection.send(get("/chunked"))
-            received = await connection.receive(patience=0.1)
+            received = await connection.receive(patience=0.2, begins=True)
             assert received.header("transfer-encoding") == "chunked"
             assert received.header("content-length") is None
             assert received.body == b"4\r\none,\r\n4\r\ntwo,\r\n5\r\nthree\r\n0\r\n\r\n"
@@ -154,7 +154,7 @@ def test_head_has_no_body_and_the_length_of_get() -> None:
         async with Bench() as bench:
             connection = await bench.connect()
             await connection.send(get("/item", method="HEAD"))
-            received = await connection.receive(patience=0.1)
+            received = await connection.receive(patience=0.2, begins=True)
             assert received.undated == HEAD
             event = await bench.ended()
             assert event.bytes_sent == len(received.data)

@@ -44,7 +44,8 @@ def test_a_cut_is_exact(body: bytes, where: float, ending: str, chunked: bool, f
     async def scene() -> None:
         async with Bench(app=_serving(body, chunked), hooks=None, lifespan="off") as bench:
             bench.inject(cut)
-            received = await bench.ask(get("/"), patience=0.05 if ending == "stall" or not withholds else 5)
+            brief = ending == "stall" or not withholds
+            received = await bench.ask(get("/"), patience=0.1 if brief else 5, begins=True)
             event = await bench.ended()
             sent = body[:after] if withholds else body
             if chunked:
@@ -85,8 +86,8 @@ def test_a_limit_on_the_whole_answer_is_exact(size: int, chunked: bool) -> None:
     async def scene() -> None:
         async with Bench(app=_serving(body, chunked), hooks=None, lifespan="off") as bench:
             bench.inject("pass", {"limit_data": size})
-            whole = (await bench.ask(get("/"), patience=0.05)).undated
-            received = await bench.ask(get("/"), patience=0.05)
+            whole = (await bench.ask(get("/"), patience=0.1, begins=True)).undated
+            received = await bench.ask(get("/"), patience=0.1, begins=True)
             event = await bench.ended(2)
             undated = len(whole) + 28  # the date that was left out
             assert len(received.data) == min(size, undated) == event.bytes_sent
