@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET
+from sadpath.scenario.model import Scenario
 from sadpath.server.runner import LiveServer
-from tests.support.siege import HOST, PING, PONG, Siege, besieged
+from tests.support.siege import HOST, PATIENCE, PING, PONG, Siege, besieged
 
 Serve = Callable[..., LiveServer]
 POST = b"POST /ping HTTP/1.1\r\n" + HOST
@@ -163,6 +164,55 @@ def test_pipelined_requests_are_answered_in_their_order(serve: Serve) -> None:
         assert (received.statuses, received.ending) == ([200] * 200, "fin")
         places = [received.data.split(b'"pong": "')[number + 1][:2] for number in range(200)]
         assert places == [b"p%d" % (number % 5) for number in range(200)]
+
+    lay(serve, attack)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [PING + LAST, PING.replace(b"1.1", b"1.0") + b"\r\n", POST.replace(b"1.1", b"1.0") + CHUNKED + b"\r\n0\r\n\r\n"],
+    ids=["close", "1.0", "1.0 with chunks"],
+)
+def test_nothing_behind_the_last_request_is_served(serve: Serve, last: bytes) -> None:
+    """A request behind one after which the connection ends has no effect, for its client cannot hear of any."""
+
+    async def attack(siege: Siege) -> None:
+        received = await siege.ask(last + SMUGGLED)
+        assert (received.statuses, received.ending) == ([200], "fin")
+        assert [event.path for event in siege.server.sessions.default.journal.exchanges] == ["/ping"]
+
+    lay(serve, attack)
+
+
+def test_a_bad_body_behind_a_request_takes_no_answer_away(serve: Serve, scenario: Callable[..., Scenario]) -> None:
+    """What is wrong with a body ends the connection behind the answers to earlier requests, and gets no answer itself."""
+
+    async def attack(siege: Siege) -> None:
+        slow = scenario(faults=[{"on": "*", "fault": {"delay": "100ms"}}])
+        siege.server.sessions.create("slow", scenario=slow)
+        asked = b"GET /s/slow/ping HTTP/1.1\r\n" + HOST + b"\r\n"
+        for before in (1, 2):
+            received = await siege.ask(asked * before + POST + CHUNKED + b"\r\nzz\r\n" + SMUGGLED)
+            assert (received.statuses, received.ending) == ([200] * before, "fin")
+            assert received.data.count(b'"pong": "slow"') == before
+        journal = siege.server.sessions.default.journal
+        assert "/smuggled" not in [event.path for event in journal.exchanges]
+
+    lay(serve, attack)
+
+
+def test_a_body_that_turns_bad_behind_its_answer_gets_no_second_one(serve: Serve) -> None:
+    """Where a request was answered before its body ended, rubbish in the rest ends the connection without a word."""
+
+    async def attack(siege: Siege) -> None:
+        head = b"POST /__admin/sessions HTTP/1.1\r\n" + HOST
+        raw = await siege.connect()
+        await raw.send(head + CHUNKED + b"\r\n" + b"100000\r\n" + bytes(0x100000) + b"\r\n2\r\nab\r\n")
+        async with asyncio.timeout(PATIENCE):
+            await raw.until(b"\r\n\r\n")
+        await raw.send(b"zz\r\n" + SMUGGLED)
+        received = await raw.receive()
+        assert (received.statuses, received.ending) == ([], "fin")
 
     lay(serve, attack)
 

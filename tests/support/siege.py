@@ -68,6 +68,10 @@ class Raw:
         except ConnectionError:
             return
 
+    async def until(self, mark: bytes) -> bytes:
+        """Read as far as some bytes."""
+        return await self._reader.readuntil(mark)
+
     def shut(self) -> None:
         """Send FIN."""
         self._writer.write_eof()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sadpath.core.clock import Clock
 from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET, UNLIMITED, Limits
@@ -56,6 +56,10 @@ class _FaultProtocol(HttpToolsProtocol):
     _refusal: _Refusal | None = None
     _begun = False
     """Whether a head has begun, and is not whole."""
+    _in_body = False
+    """Whether a request's body is being read."""
+    _before: RequestResponseCycle | None = None
+    """The exchange before the latest one."""
     _heard = 0
     """Bytes read since the parser last got any further, those of the same read left out."""
     _latest = 0
@@ -93,6 +97,7 @@ class _FaultProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:
             self.scope.setdefault("state", {})[CYCLE_KEY] = self.cycle
+        self._before, self._in_body = before, True
         self.headers = []  # the scope has its own by now; what still comes are trailers
         self._begun, self._heard = False, 0
         self._stop_waiting()
@@ -107,6 +112,7 @@ class _FaultProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._heard = 0
+        self._in_body = False
         if self._declined is None:
             super().on_message_complete()
 
@@ -231,22 +237,27 @@ class _FaultProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         """Answer what is no HTTP: at once, or, behind a whole request, by closing after that one's answer."""
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete and not cycle.more_body:
-            self._deaf = True
-            cycle.keep_alive = False
-            return
-        if cycle is not None and cycle.response_started and not cycle.response_complete:
+        if self._in_body and self.pipeline:
+            self.pipeline.popleft()  # the latest, whose turn has not come; it will not, for it is not whole
+            self._hear_no_more(self._before)
+        elif self._in_body and self.cycle.response_started:
             self.transport.close()
-            return
-        if self._refusal is not None:
+        elif not self._in_body and self.cycle is not None and not self.cycle.response_complete:
+            self._hear_no_more(self.cycle)
+        elif self._refusal is not None:
             self.logger.warning("%s.", self._refusal)
             self._tell(self._refusal.status, str(self._refusal))
-            return
-        message = "Invalid HTTP request received."
-        self.logger.warning(message)
-        self._refused = True
-        self.send_400_response(message)
+        else:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self._refused = True
+            self.send_400_response(message)
+
+    def _hear_no_more(self, last: RequestResponseCycle | None) -> None:
+        """Close behind the answer of an exchange that is going on or waiting for its turn."""
+        self._deaf = True
+        if last is not None:
+            last.keep_alive = False
 
     def _unread(self) -> bool:
         return self._refused or (self.cycle is not None and self.cycle.more_body)
