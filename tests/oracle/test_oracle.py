@@ -90,6 +90,7 @@ READ: list[Any] = [{"users.get": {"id": 1}}]
     )
 )
 @example(_case(given={"cache": "stale"}, faults=[{"on": "users.get", "fault": "stall"}], calls=READ))
+@example(_case(calls=[{"auth.logout": {}, "cancel_after": "0s"}, *READ]))  # signed out, though nobody was told
 def test_the_reference_client_does_what_is_foreseen(scenario: Scenario) -> None:
     """Whatever is drawn, outcomes, sources, attempts and renewals are among those that policy and schedule allow."""
     assert _outside(scenario, _reference()) == []

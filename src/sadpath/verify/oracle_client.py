@@ -127,6 +127,8 @@ class Model:
             Unknown: for a fault that the model does not know.
         """
         if call.cancel_after == 0:
+            if self.facts.roles.role(call.op) == "logout" and self.choose((False, True)):
+                self._end_session()  # whoever signs out may be signed out before anybody is told
             return CallEnd(frozenset({"cancelled"}), None, 0)
         request = _Request(target_of(call, self.facts.roles), call)
         strategy = self.cache.strategy(call) if self.signed_in else None
