@@ -14,6 +14,7 @@ import pytest
 from sadpath.core.clock import LoopClock
 from sadpath.engine.limits import Limits, fitting
 from sadpath.scenario.model import Scenario
+from sadpath.server.event_stream import MAX_WATCHERS
 from sadpath.server.runner import LiveServer
 from tests.support.siege import HOST, PATIENCE, PING, PONG, Raw, Received, Siege, besieged
 
@@ -178,6 +179,32 @@ def test_what_is_no_tls_ends_before_http(serve: Serve) -> None:
 
 
 # Many
+
+
+def test_watchers_are_bounded_and_make_room_when_they_leave(serve: Serve) -> None:
+    """One watcher too many gets 503; those who leave, however early, or whose stream nobody read, are forgotten."""
+    watch = b"GET /__admin/events HTTP/1.1\r\n" + HOST + b"\r\n"
+
+    async def attack(siege: Siege) -> None:
+        for _ in range(MAX_WATCHERS):
+            hasty = await siege.connect()
+            await hasty.send(watch)
+            hasty.drop()
+        await siege.more_answers()
+        raws = [await siege.connect(limit=1024) for _ in range(MAX_WATCHERS)]
+        for raw in raws:
+            await raw.send(watch)
+            assert (await raw.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        beyond = await siege.ask(watch[:-2] + LAST)
+        assert (beyond.statuses, str(MAX_WATCHERS) in beyond.message) == ([503], True)
+        for raw in raws:
+            raw.drop()
+        await siege.more_answers()
+        again = await siege.connect()
+        await again.send(watch)
+        assert (await again.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+    lay(serve(), attack)
 
 
 @contextmanager

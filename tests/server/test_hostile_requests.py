@@ -327,6 +327,18 @@ def test_strange_requests_are_answered(serve: Serve, head: bytes, status: int) -
     lay(serve, attack)
 
 
+def test_a_token_that_is_no_text_is_an_unknown_one(serve: Serve) -> None:
+    """Half a surrogate in a refresh token, which JSON can spell and UTF-8 cannot, is for the backend to refuse."""
+
+    async def attack(siege: Siege) -> None:
+        body = b'{"renewal": "\\ud800"}'
+        head = b"POST /gate/renewal HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n" % len(body)
+        received = await siege.ask(head + LAST + body)
+        assert (received.statuses, received.body) == ([400], b'{"error": "invalid_grant"}')
+
+    lay(serve, attack)
+
+
 PIECES = st.sampled_from(
     [
         *(

@@ -31,7 +31,7 @@ How = Literal["complete", "fin", "rst", "open"]
 
 def credential_digest(secret: str) -> str:
     """Return a short stable stand-in for a credential, safe to show."""
-    return "#" + hashlib.blake2b(secret.encode(), digest_size=4).hexdigest()
+    return "#" + hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
 
 
 @dataclass(slots=True)
