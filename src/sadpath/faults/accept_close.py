@@ -16,7 +16,7 @@ class AcceptClose(BeforeHttp):
     name: ClassVar[str] = "accept_close"
     summary: ClassVar[str] = "The connection is made, and closed at once with FIN."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 52; 35 over TLS",
+        "curl": "exit 52; exit 35 over TLS",
         "httpx": "RemoteProtocolError; ConnectError over TLS",
         "browser": "net::ERR_EMPTY_RESPONSE; net::ERR_CONNECTION_CLOSED over TLS",
     }

@@ -19,7 +19,7 @@ class AcceptReset(BeforeHttp):
     name: ClassVar[str] = "accept_reset"
     summary: ClassVar[str] = "The connection is made, and reset before a byte is read."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 56; 35 over TLS",
+        "curl": "exit 56; exit 35 over TLS",
         "httpx": "ReadError; ConnectError over TLS",
         "browser": "net::ERR_CONNECTION_RESET",
     }

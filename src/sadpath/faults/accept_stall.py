@@ -22,9 +22,9 @@ class AcceptStall(BeforeHttp):
     summary: ClassVar[str] = "The connection is made, but nothing is read or said on it: for a time, or for good."
     scalar: ClassVar[str | None] = "time"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 28 with --max-time, else it hangs",
+        "curl": "pending; exit 28 with --max-time",
         "httpx": "ReadTimeout; ConnectTimeout over TLS",
-        "browser": "pending for minutes",
+        "browser": "pending; TimeoutError with AbortSignal.timeout",
     }
 
     time: Duration | None = None

@@ -26,7 +26,7 @@ class BadStatusLine(Fault):
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 1",
         "httpx": "RemoteProtocolError",
-        "browser": "net::ERR_INVALID_HTTP_RESPONSE",
+        "browser": "200",
     }
 
     line: HeaderText = "HTTP/1.1 OK"

@@ -29,8 +29,8 @@ class BadUtf8(Fault):
     summary: ClassVar[str] = "A text in the body has bytes that are no UTF-8."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; UnicodeDecodeError from json, a replacement character in text",
-        "browser": "a response; json puts replacement characters",
+        "httpx": "200, UnicodeDecodeError from json",
+        "browser": "200, with replacement characters",
     }
 
     async def on_response(self, exchange: Exchange) -> None:

@@ -21,9 +21,9 @@ class Blackhole(Barring):
     summary: ClassVar[str] = "Connects go unanswered: for a time (`for: 2s`), or until other rules are in force."
     bars: ClassVar[Bar | None] = "blackhole"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 28 after --connect-timeout",
+        "curl": "pending; exit 28 with --connect-timeout",
         "httpx": "ConnectTimeout",
-        "browser": "net::ERR_CONNECTION_TIMED_OUT after minutes",
+        "browser": "pending; TimeoutError with AbortSignal.timeout",
     }
 
 

@@ -29,9 +29,9 @@ class BrokenGzip(Fault):
     summary: ClassVar[str] = "The body says that it is gzip, and cannot be decompressed."
     scalar: ClassVar[str | None] = "how"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 61 with --compressed (cut: a part of the body), else the bytes as they are",
-        "httpx": "DecodingError (cut: a response with a part of the body)",
-        "browser": "net::ERR_CONTENT_DECODING_FAILED",
+        "curl": "exit 0; exit 61 with --compressed; exit 0 (cut) with --compressed",
+        "httpx": "DecodingError; 200, JSONDecodeError from json (cut)",
+        "browser": "net::ERR_CONTENT_DECODING_FAILED; 200, SyntaxError from json (cut)",
     }
 
     how: How = "corrupt"

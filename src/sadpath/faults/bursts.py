@@ -30,9 +30,9 @@ class Bursts(Fault):
     summary: ClassVar[str] = "Answers are lost in bursts, each loss an RST: the model of Gilbert and Elliott."
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 56 now and then",
-        "httpx": "ReadError now and then",
-        "browser": "net::ERR_CONNECTION_RESET now and then",
+        "curl": "exit 56",
+        "httpx": "ReadError",
+        "browser": "net::ERR_CONNECTION_RESET",
     }
 
     bad: Probability

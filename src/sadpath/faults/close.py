@@ -23,9 +23,9 @@ class Close(Ends):
     summary: ClassVar[str] = "The connection ends with FIN: before the answer, after its head, or within its body."
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 52 before the head, 18 after it",
+        "curl": "exit 52; exit 18 after the head and in the body",
         "httpx": "RemoteProtocolError",
-        "browser": "net::ERR_EMPTY_RESPONSE before the head, net::ERR_CONTENT_LENGTH_MISMATCH after it",
+        "browser": "net::ERR_EMPTY_RESPONSE; net::ERR_CONTENT_LENGTH_MISMATCH after the head and in the body",
     }
 
     async def act(self, exchange: Exchange) -> None:

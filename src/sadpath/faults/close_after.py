@@ -23,9 +23,9 @@ class CloseAfter(Fault):
     phase: ClassVar[Phase] = "end"
     summary: ClassVar[str] = "The answer is whole, and the connection closes behind it without a word."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0; a next transfer opens a new connection",
-        "httpx": "a response; the next request opens a new connection, or fails where it was faster",
-        "browser": "a response; the next request is repeated on a new connection",
+        "curl": "exit 0, the second time on a new connection",
+        "httpx": "200, the second time on a new connection",
+        "browser": "200, the second time on a new connection",
     }
 
     def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:

@@ -26,8 +26,8 @@ class DeepJson(Fault):
     scalar: ClassVar[str | None] = "depth"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; RecursionError from json",
-        "browser": "a response; json may throw RangeError",
+        "httpx": "200, RecursionError from json",
+        "browser": "200",
     }
 
     depth: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000

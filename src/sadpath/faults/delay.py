@@ -62,9 +62,9 @@ class Delay(Placed):
     scalar: ClassVar[str | None] = "time"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "slow; exit 28 where --max-time is shorter",
-        "httpx": "slow; ReadTimeout where the read timeout is shorter",
-        "browser": "slow",
+        "curl": "exit 0, slowly; exit 28 where --max-time is shorter",
+        "httpx": "200, slowly; ReadTimeout where the read timeout is shorter than a pause",
+        "browser": "200, slowly; TimeoutError where AbortSignal.timeout is shorter",
     }
 
     time: Duration | None = None

@@ -27,9 +27,9 @@ class Dribble(Fault):
     summary: ClassVar[str] = "The body comes in so many pieces, evenly over a time."
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "slow; exit 28 where --max-time is shorter, or with --speed-limit",
-        "httpx": "slow; ReadTimeout only where one pause is longer than the read timeout",
-        "browser": "slow",
+        "curl": "exit 0, slowly; exit 28 where --max-time is shorter",
+        "httpx": "200, slowly; ReadTimeout where the read timeout is shorter than a pause",
+        "browser": "200, slowly; TimeoutError where AbortSignal.timeout is shorter",
     }
 
     chunks: Annotated[int, Field(ge=2, le=1_000_000)]

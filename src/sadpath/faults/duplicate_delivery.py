@@ -24,8 +24,8 @@ class DuplicateDelivery(Fault):
     summary: ClassVar[str] = "The backend runs twice; the client gets the first answer."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response",
-        "browser": "a response",
+        "httpx": "201",
+        "browser": "201",
     }
 
     async def on_response(self, exchange: Exchange) -> None:

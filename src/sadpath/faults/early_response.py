@@ -28,9 +28,9 @@ class EarlyResponse(Fault):
     summary: ClassVar[str] = "An error answer while the request is still being sent, and then the connection closes."
     scalar: ClassVar[str | None] = "status"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail), and the rest is not sent",
-        "httpx": "a response, or WriteError where the body is longer than the buffers",
-        "browser": "a response, or net::ERR_CONNECTION_RESET where the body is longer than the buffers",
+        "curl": "exit 0 (413); exit 22 with --fail",
+        "httpx": "413, HTTPStatusError from raise_for_status",
+        "browser": "413, ok = false",
     }
 
     status: Annotated[int, Field(ge=400, le=599)] = 413

@@ -22,8 +22,8 @@ class Empty(Fault):
     summary: ClassVar[str] = "The answer has its status and headers, and a body of no bytes."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0 without a body",
-        "httpx": "a response; JSONDecodeError from json",
-        "browser": "a response; SyntaxError from json",
+        "httpx": "200, JSONDecodeError from json",
+        "browser": "200, SyntaxError from json",
     }
 
     async def on_response(self, exchange: Exchange) -> None:

@@ -29,8 +29,8 @@ class ErrorIn200(Fault):
     scalar: ClassVar[str | None] = "body"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; json returns the error",
-        "browser": "a response; json resolves with the error",
+        "httpx": "200",
+        "browser": "200",
     }
 
     body: Payload | None = None

@@ -22,9 +22,9 @@ class EtagMismatch(Fault):
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "The ETag differs each time, and If-None-Match never matches."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0; --etag-compare never saves a transfer",
-        "httpx": "a response",
-        "browser": "a response; revalidation never ends in a 304",
+        "curl": "exit 0",
+        "httpx": "200",
+        "browser": "200, the second time out of the cache",
     }
 
     async def on_request(self, exchange: Exchange) -> None:

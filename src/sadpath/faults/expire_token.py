@@ -28,9 +28,9 @@ class ExpireToken(Fault):
     summary: ClassVar[str] = "The token that the request carries expires just before the backend sees it."
     scalar: ClassVar[str | None] = "token"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail)",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (401); exit 22 with --fail",
+        "httpx": "401, HTTPStatusError from raise_for_status",
+        "browser": "401, ok = false",
     }
 
     token: Literal["access", "refresh"] = "access"  # noqa: S105 - a kind of token, not a token

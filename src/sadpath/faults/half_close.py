@@ -26,9 +26,9 @@ class HalfClose(Ends):
     summary: ClassVar[str] = "FIN, and then the server reads on for thirty seconds without closing."
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 52 before the head, 18 after it",
+        "curl": "exit 52; exit 18 after the head and in the body",
         "httpx": "RemoteProtocolError",
-        "browser": "net::ERR_EMPTY_RESPONSE before the head, net::ERR_CONTENT_LENGTH_MISMATCH after it",
+        "browser": "net::ERR_EMPTY_RESPONSE; net::ERR_CONTENT_LENGTH_MISMATCH after the head and in the body",
     }
 
     async def act(self, exchange: Exchange) -> None:

@@ -39,8 +39,8 @@ class Html(Fault):
     scalar: ClassVar[str | None] = "status"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; JSONDecodeError from json",
-        "browser": "a response; SyntaxError from json",
+        "httpx": "200, JSONDecodeError from json",
+        "browser": "200, SyntaxError from json",
     }
 
     status: Annotated[int, Field(ge=200, le=599)] = 200

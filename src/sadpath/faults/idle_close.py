@@ -25,9 +25,9 @@ class IdleClose(Fault):
     scalar: ClassVar[str | None] = "after"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0; a later transfer opens a new connection",
-        "httpx": "a response; a later request opens a new connection, or fails where both happen at once",
-        "browser": "a response; a later request is repeated on a new connection",
+        "curl": "exit 0, the second time on a new connection",
+        "httpx": "200, the second time on a new connection",
+        "browser": "200, the second time on a new connection",
     }
 
     after: Duration

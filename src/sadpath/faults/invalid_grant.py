@@ -26,9 +26,9 @@ class InvalidGrant(Fault):
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "A 400 with the error invalid_grant of RFC 6749; the backend does not run."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail)",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (400); exit 22 with --fail",
+        "httpx": "400, HTTPStatusError from raise_for_status",
+        "browser": "400, ok = false",
     }
 
     async def on_request(self, exchange: Exchange) -> None:

@@ -30,8 +30,8 @@ class MalformedJson(Fault):
     scalar: ClassVar[str | None] = "how"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; JSONDecodeError from json",
-        "browser": "a response; SyntaxError from json",
+        "httpx": "200, JSONDecodeError from json",
+        "browser": "200, SyntaxError from json",
     }
 
     how: How = "cut"

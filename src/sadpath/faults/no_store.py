@@ -22,8 +22,8 @@ class NoStore(Fault):
     summary: ClassVar[str] = "The answer says that it must not be stored."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response",
-        "browser": "a response; it is in no cache afterwards",
+        "httpx": "200",
+        "browser": "200",
     }
 
     async def on_response(self, exchange: Exchange) -> None:

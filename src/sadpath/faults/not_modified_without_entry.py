@@ -26,9 +26,9 @@ class NotModifiedWithoutEntry(Fault):
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "A 304 to a request that was not conditional."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 without a body",
-        "httpx": "a response; HTTPStatusError from raise_for_status, JSONDecodeError from json",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (304) without a body",
+        "httpx": "304, HTTPStatusError from raise_for_status",
+        "browser": "304, ok = false",
     }
 
     async def on_response(self, exchange: Exchange) -> None:

@@ -25,8 +25,8 @@ class OmitRefreshToken(Fault):
     summary: ClassVar[str] = "A refresh answers without a new refresh token; the old one stays valid."
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response",
-        "browser": "a response",
+        "httpx": "200",
+        "browser": "200",
     }
 
     async def on_request(self, exchange: Exchange) -> None:

@@ -24,9 +24,9 @@ class Outage(Fault):
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "503 to everything for a time, on the session's clock."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail); --retry goes on",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (503); exit 22 with --fail",
+        "httpx": "503, HTTPStatusError from raise_for_status",
+        "browser": "503, ok = false",
     }
 
     begins: Annotated[Seconds, Field(alias="from")] = 0.0

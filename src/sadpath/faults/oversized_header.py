@@ -34,9 +34,9 @@ class OversizedHeader(Fault):
     summary: ClassVar[str] = "The answer has a header of 64 KiB."
     scalar: ClassVar[str | None] = "size"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 up to 100 KiB, 27 beyond",
-        "httpx": "a response up to 100 KiB, RemoteProtocolError far beyond",
-        "browser": "a response up to 256 KiB, net::ERR_RESPONSE_HEADERS_TOO_BIG beyond",
+        "curl": "exit 0; exit 27 at 200 KiB and at 1 MiB",
+        "httpx": "200; RemoteProtocolError at 200 KiB and at 1 MiB",
+        "browser": "200; net::ERR_RESPONSE_HEADERS_TOO_BIG at 1 MiB",
     }
 
     size: Annotated[Size, AfterValidator(_some)] = 64 * 1024

@@ -28,9 +28,9 @@ class RateLimit(Fault):
     summary: ClassVar[str] = "So many exchanges pass in a time; the others get 429 with Retry-After."
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail); --retry waits as told",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (429); exit 22 with --fail",
+        "httpx": "429, HTTPStatusError from raise_for_status",
+        "browser": "429, ok = false",
     }
 
     limit: Annotated[int, Field(ge=0)]

@@ -30,9 +30,12 @@ class Redirect(Fault):
     scalar: ClassVar[str | None] = "to"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0; with --location the target's answer, exit 47 behind fifty",
-        "httpx": "a response; with follow_redirects the target's, TooManyRedirects behind twenty",
-        "browser": "the target's response; net::ERR_TOO_MANY_REDIRECTS behind twenty",
+        "curl": "exit 0 (302) without a body; exit 0 with --location; exit 47 in a circle with --location",
+        "httpx": (
+            "302, HTTPStatusError from raise_for_status; 200 with follow_redirects; TooManyRedirects in a circle "
+            "with follow_redirects"
+        ),
+        "browser": "200; net::ERR_TOO_MANY_REDIRECTS in a circle",
     }
 
     to: HeaderText

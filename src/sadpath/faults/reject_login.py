@@ -22,9 +22,9 @@ class RejectLogin(Fault):
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "A login is refused with 401, as if the password were wrong."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail)",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (401); exit 22 with --fail",
+        "httpx": "401, HTTPStatusError from raise_for_status",
+        "browser": "401, ok = false",
     }
 
     async def on_request(self, exchange: Exchange) -> None:

@@ -24,8 +24,8 @@ class RequestClose(UnderWay):
     summary: ClassVar[str] = "FIN while the request is being sent."
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 52 or 55",
-        "httpx": "RemoteProtocolError, or WriteError where the body is longer than the buffers",
+        "curl": "exit 52",
+        "httpx": "RemoteProtocolError",
         "browser": "net::ERR_EMPTY_RESPONSE",
     }
 

@@ -23,8 +23,8 @@ class RequestReset(UnderWay):
     summary: ClassVar[str] = "RST while the request is being sent."
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 55 or 56",
-        "httpx": "ReadError, or WriteError where the body is longer than the buffers",
+        "curl": "exit 56",
+        "httpx": "ReadError; RemoteProtocolError where the body is longer than the buffers",
         "browser": "net::ERR_CONNECTION_RESET",
     }
 

@@ -26,9 +26,9 @@ class RequestStall(UnderWay):
     summary: ClassVar[str] = "The server stops reading while the request is being sent."
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 28 with --max-time, else it hangs",
-        "httpx": "ReadTimeout, or WriteTimeout where the body is longer than the buffers",
-        "browser": "pending for minutes; TimeoutError with AbortSignal.timeout",
+        "curl": "pending; exit 28 with --max-time",
+        "httpx": "ReadTimeout; WriteTimeout where the body is longer than the buffers",
+        "browser": "pending; TimeoutError with AbortSignal.timeout",
     }
 
     async def act(self, exchange: Exchange) -> None:

@@ -36,8 +36,8 @@ class Slice(Fault):
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response",
-        "browser": "a response",
+        "httpx": "200",
+        "browser": "200",
     }
 
     size: Annotated[Size, AfterValidator(_some)]

@@ -24,9 +24,9 @@ class StaleWhileError(Fault):
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "One 200 that may be used when stale if there is an error, and then 503."
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0, then 22 with --fail",
-        "httpx": "a response, then HTTPStatusError from raise_for_status",
-        "browser": "a response, then one with ok = false",
+        "curl": "exit 0, then exit 0 (503); exit 0, then exit 22 with --fail",
+        "httpx": "200, then 503, HTTPStatusError from raise_for_status",
+        "browser": "200, then 503, ok = false",
     }
 
     async def on_request(self, exchange: Exchange) -> None:

@@ -24,9 +24,9 @@ class Stall(Placed):
     summary: ClassVar[str] = "Nothing more comes: for a time, or until the client gives up."
     scalar: ClassVar[str | None] = "time"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 28 with --max-time, else it hangs",
+        "curl": "pending; exit 28 with --max-time",
         "httpx": "ReadTimeout",
-        "browser": "pending for minutes; TimeoutError with AbortSignal.timeout",
+        "browser": "pending; TimeoutError with AbortSignal.timeout",
     }
 
     time: Duration | None = None

@@ -45,9 +45,9 @@ class Status(Fault):
     scalar: ClassVar[str | None] = "code"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail from 400 on)",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false from 300 on",
+        "curl": "exit 0 (503); exit 22 with --fail",
+        "httpx": "503, HTTPStatusError from raise_for_status",
+        "browser": "503, ok = false",
     }
 
     code: Annotated[int, Field(ge=200, le=599)]

@@ -45,9 +45,9 @@ class Throttle(Fault):
     scalar: ClassVar[str | None] = "rate"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "slow; exit 28 where --max-time is shorter, or with --speed-limit",
-        "httpx": "slow; ReadTimeout only where one pause is longer than the read timeout",
-        "browser": "slow",
+        "curl": "exit 0, slowly; exit 28 where --max-time is shorter",
+        "httpx": "200, slowly",
+        "browser": "200, slowly; TimeoutError where AbortSignal.timeout is shorter",
     }
 
     rate: Rate

@@ -21,8 +21,8 @@ class TlsExpired(BeforeHttp):
     secure: ClassVar[bool] = True
     certificate: ClassVar[Certificate | None] = "expired"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 60",
-        "httpx": "ConnectError",
+        "curl": "exit 60; exit 0 with --insecure",
+        "httpx": "ConnectError; 200 with verify=False",
         "browser": "net::ERR_CERT_DATE_INVALID",
     }
 

@@ -25,9 +25,12 @@ class Truncate(Fault):
     summary: ClassVar[str] = "The body is cut at a byte, and the connection ends with FIN, RST or silence."
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 18 (FIN), 56 (RST), 28 with --max-time (stall)",
-        "httpx": "RemoteProtocolError (FIN), ReadError (RST), ReadTimeout (stall)",
-        "browser": "net::ERR_CONTENT_LENGTH_MISMATCH (FIN), net::ERR_CONNECTION_RESET (RST), pending (stall)",
+        "curl": "exit 18; exit 56 (RST); pending (stall); exit 28 (stall) with --max-time",
+        "httpx": "RemoteProtocolError; ReadError (RST); ReadTimeout (stall)",
+        "browser": (
+            "net::ERR_CONTENT_LENGTH_MISMATCH; net::ERR_CONNECTION_RESET (RST); pending (stall); TimeoutError "
+            "(stall) with AbortSignal.timeout"
+        ),
     }
 
     after: Size | None = None

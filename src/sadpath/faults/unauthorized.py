@@ -30,9 +30,9 @@ class Unauthorized(Fault):
     summary: ClassVar[str] = "A 401 with WWW-Authenticate and a chosen body; the backend does not run."
     scalar: ClassVar[str | None] = "body"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 0 (22 with --fail)",
-        "httpx": "a response; HTTPStatusError from raise_for_status",
-        "browser": "a response; fetch resolves with ok = false",
+        "curl": "exit 0 (401); exit 22 with --fail",
+        "httpx": "401, HTTPStatusError from raise_for_status",
+        "browser": "401, ok = false",
     }
 
     body: Payload | None = None

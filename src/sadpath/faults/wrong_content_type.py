@@ -24,8 +24,8 @@ class WrongContentType(Fault):
     scalar: ClassVar[str | None] = "type"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0",
-        "httpx": "a response; json reads it all the same",
-        "browser": "a response; json reads it all the same",
+        "httpx": "200",
+        "browser": "200",
     }
 
     type: HeaderText = "text/html; charset=utf-8"
