@@ -142,6 +142,19 @@ def test_what_is_no_hit(how: str) -> None:
 # CACHE-12
 
 
+@pytest.mark.parametrize(("again", "verdict"), [(False, "fail"), (True, "not_exercised")])
+def test_a_refresh_that_waits_has_not_failed_yet(again: bool, verdict: str) -> None:
+    """CACHE-12 lets a refresh that was told to wait be tried again when the faults have stopped."""
+    story = _settled(result=_told())
+    _hit(story)
+    _behind(story, story.t, 503)
+    story.t += 3
+    story.call("users.get", phase="heal").meets(200).ok()
+    if again:
+        _behind(story, story.t, 200)
+    assert story.verdict("CACHE-12") == verdict
+
+
 @pytest.mark.parametrize("status", [404, 410, 500, 503, 403, None])
 def test_a_failed_refresh_is_told_of(status: int | None) -> None:
     """CACHE-12 holds where a refresh that failed in the background is reported, and fails where nobody is told."""

@@ -106,7 +106,21 @@ def _failures(trace: Trace) -> list[Flight]:
     renewals = Renewals(trace)
     if any(renewals.invalid_grant(item) for item in trace.refreshes(after_case=True)):
         return []
-    return [flight for flight in flights(trace) if flight.first.operation is not None and _failed(trace, flight)]
+    return [
+        flight
+        for flight in flights(trace)
+        if flight.first.operation is not None and _failed(trace, flight) and not _goes_on(trace, flight)
+    ]
+
+
+def _goes_on(trace: Trace, flight: Flight) -> bool:
+    """Tell whether a refresh may have been tried once more when the faults had stopped."""
+    last = flight.last
+    return any(
+        item.t_arrived >= trace.healed and (item.method, item.path, item.query) == (last.method, last.path, last.query)
+        for item in trace.exchanges
+        if item.exchange > last.exchange and item.call is None
+    )
 
 
 def _one_failed(trace: Trace) -> bool:
