@@ -16,12 +16,11 @@ from sadpath.engine.limits import Limits, fitting
 from sadpath.scenario.model import Scenario
 from sadpath.server.event_stream import MAX_WATCHERS
 from sadpath.server.runner import LiveServer
-from tests.support.siege import HOST, PATIENCE, PING, PONG, Raw, Received, Siege, besieged
+from tests.support.siege import HOST, LAST, PATIENCE, PING, PONG, Raw, Received, Siege, besieged
 
 Serve = Callable[..., LiveServer]
 ScenarioOf = Callable[..., Scenario]
 
-LAST = b"Connection: close\r\n\r\n"
 SOON = 0.3
 """Seconds that a head may take here."""
 

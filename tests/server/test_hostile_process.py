@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,8 +20,9 @@ from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET, Limits
 from sadpath.server.guard import MAX_BODY as CONTROL_BODY
 from sadpath.server.runner import LiveServer
 from sadpath.server.sessions import MAX_SESSIONS
+from sadpath.server.upstream import Upstream
 from tests.support.places import TOP
-from tests.support.siege import HOST, PING
+from tests.support.siege import HOST, LAST, PING, besieged
 
 FILES = 256
 
@@ -79,6 +81,26 @@ def test_it_listens_at_one_loopback_address_alone(tmp_path: Path) -> None:
             assert sock.connect_ex(("127.0.0.2", port)) != 0
         with socket.create_connection(("127.0.0.1", port), timeout=20):
             pass
+
+
+@pytest.mark.parametrize("base", ["", "/s/inner"])
+def test_strange_targets_go_through_to_an_upstream(serve: Callable[..., LiveServer], base: str) -> None:
+    """``OPTIONS *``, empty segments and bytes that are no UTF-8 reach the upstream as they were sent."""
+    targets = [b"*", b"//evil.example/ping", b"/a//b/../ping;x?y=%ff&&z", b"/%ff%00?", b"/ping?" + b"a" * 30_000]
+
+    async def main() -> None:
+        async with serve() as upstream:
+            upstream.sessions.create("inner")
+            name = "inner" if base else "default"
+            async with besieged(LiveServer(backend=Upstream(upstream.base_url + base)), pong=name) as siege:
+                for target in targets:
+                    received = await siege.ask(b"OPTIONS " + target + b" HTTP/1.1\r\n" + HOST + LAST)
+                    assert received.statuses in ([200], [401])
+            paths = [event.path for event in upstream.sessions.get(name).journal.exchanges]
+            assert {"/a//b/../ping;x", "//evil.example/ping", "/\ufffd\0"} <= set(paths)
+            assert "*" in [event.path for event in upstream.sessions.default.journal.exchanges]
+
+    asyncio.run(main())
 
 
 def test_what_is_promised_is_what_holds() -> None:

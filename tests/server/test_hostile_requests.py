@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET
 from sadpath.scenario.model import Scenario
 from sadpath.server.runner import LiveServer
-from tests.support.siege import HOST, PATIENCE, PING, PONG, Siege, besieged
+from tests.support.siege import HOST, LAST, PATIENCE, PING, PONG, Siege, besieged
 
 Serve = Callable[..., LiveServer]
 POST = b"POST /ping HTTP/1.1\r\n" + HOST
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
-LAST = b"Connection: close\r\n\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 
 

@@ -20,6 +20,7 @@ from sadpath.server.runner import LiveServer
 
 HOST = b"Host: localhost\r\n"
 PING = b"GET /ping HTTP/1.1\r\n" + HOST
+LAST = b"Connection: close\r\n\r\n"
 PONG = b'{"pong": "default"}'
 
 PATIENCE = 20.0
@@ -99,6 +100,8 @@ class Siege:
     """The server, and what its neighbour, the client of another session, has got."""
 
     server: LiveServer
+    pong: str = "neighbour"
+    """Whom the neighbour is told that it has reached."""
     answers: int = 0
     raws: list[Raw] = field(default_factory=list)
 
@@ -130,7 +133,7 @@ class Siege:
         async with httpx.AsyncClient(base_url=self.server.base_url, timeout=PATIENCE, verify=trusted) as client:
             while True:
                 answer = await client.get("/s/neighbour/ping")
-                assert (answer.status_code, answer.json()) == (200, {"pong": "neighbour"})
+                assert (answer.status_code, answer.json()) == (200, {"pong": self.pong})
                 self.answers += 1
                 await LoopClock().sleep(_PAUSE)
 
@@ -150,7 +153,7 @@ class _Tracebacks(logging.Handler):
 
 
 @asynccontextmanager
-async def besieged(server: LiveServer) -> AsyncIterator[Siege]:
+async def besieged(server: LiveServer, pong: str = "neighbour") -> AsyncIterator[Siege]:
     """Serve, with a neighbour asking all the time; at the end it must have got all answers, and nothing have failed."""
     tracebacks = _Tracebacks()
     logging.getLogger().addHandler(tracebacks)
@@ -159,7 +162,7 @@ async def besieged(server: LiveServer) -> AsyncIterator[Siege]:
     try:
         async with server:
             server.sessions.create("neighbour")
-            siege = Siege(server)
+            siege = Siege(server, pong)
             asking = asyncio.create_task(siege.neighbour())
             try:
                 await siege.more_answers(1)

@@ -127,12 +127,16 @@ class Upstream:
             self._transport = httpx.AsyncHTTPTransport(
                 trust_env=False, limits=httpx.Limits(max_connections=None, max_keepalive_connections=100)
             )
+        target = _target(scope)
+        path = target.startswith(b"/")  # `*` is none (RFC 9112 §3.2.4)
+        sent = self._path + target if path else target
+        extensions = {"timeout": dict(LIMITS), "target": sent}  # a URL would lose its dot segments
         request = httpx.Request(
             scope["method"],
-            self._base.copy_with(raw_path=self._path + _target(scope)),
+            self._base.copy_with(raw_path=sent if path else b"/"),
             headers=[*_request_headers(scope["headers"]), _VIA],
             content=body or None,
-            extensions={"timeout": dict(LIMITS)},
+            extensions=extensions,
         )
         if not body and scope["method"] in ("POST", "PUT", "PATCH"):
             request.headers["content-length"] = "0"
