@@ -254,7 +254,7 @@ def _served(workspace: Workspace, server: LiveServer) -> str:
 def _left_out(scenario: Scenario, server: LiveServer) -> Iterator[str]:
     """Yield what of a scenario has no effect here, so that nobody waits for it."""
     if any(rule.on.connection for rule in scenario.faults):
-        yield "its rules `on: connection` are left out: they need a port of their own"
+        yield "its rules `on: connection` are left out: they need a port of their own (own_port at /__admin/sessions)"
     if scenario.given.tls and not server.tls:
         yield "its `given.tls` is left out: this server speaks plain HTTP without --tls"
     named = any(rule.on.role or rule.on.operation not in (None, "*") for rule in scenario.faults)
