@@ -148,7 +148,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "tls_wrong_host": _tls("tls_wrong_host"),
     "early_response": _upload("early_response", FAIL),
     "request_close": _upload("request_close"),
-    "request_reset": _upload("request_reset"),
+    "request_reset": tuple(replace(form, runs=30) for form in _upload("request_reset")),
     "request_stall": tuple(replace(form, runs=1) for form in _upload("request_stall", IMPATIENT)),
     "close": _ends("close"),
     "delay": (Form({"delay": "2s"}, slow=1.5, variants=HASTY),),
@@ -158,7 +158,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "bad_status_line": (Form("bad_status_line"),),
     "broken_chunk": (Form("broken_chunk"),),
     "broken_gzip": (
-        Form("broken_gzip", variants=GUNZIP),
+        Form("broken_gzip", runs=10, variants=GUNZIP),
         Form({"broken_gzip": "cut"}, "(cut)", variants=GUNZIP),
     ),
     "dribble": (Form({"dribble": {"chunks": 4, "over": "2s"}}, slow=1.5, variants=HASTY),),
@@ -182,7 +182,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
     ),
     "wrong_length": (
         Form({"wrong_length": 5}),
-        Form({"wrong_length": -5}, "(fewer)", again=True),
+        Form({"wrong_length": -5}, "(fewer)", again=True, runs=10),
     ),
     "bad_utf8": (Form("bad_utf8"),),
     "deep_json": (Form("deep_json"),),

@@ -24,7 +24,7 @@ class RequestReset(UnderWay):
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 56",
-        "httpx": "ReadError; RemoteProtocolError where the body is longer than the buffers",
+        "httpx": "ReadError or RemoteProtocolError; RemoteProtocolError where the body is longer than the buffers",
         "browser": "net::ERR_CONNECTION_RESET",
     }
 

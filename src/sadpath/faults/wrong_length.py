@@ -29,8 +29,11 @@ class WrongLength(Fault):
     scalar: ClassVar[str | None] = "by"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 18; exit 0, then exit 1 (fewer)",
-        "httpx": "RemoteProtocolError; 200, JSONDecodeError from json, the second time on a new connection (fewer)",
+        "curl": "exit 18; exit 0, the second time on a new connection or exit 0, then exit 1 (fewer)",
+        "httpx": (
+            "RemoteProtocolError; 200, JSONDecodeError from json, the second time on a new connection or 200, "
+            "JSONDecodeError from json, then RemoteProtocolError (fewer)"
+        ),
         "browser": (
             "net::ERR_CONTENT_LENGTH_MISMATCH; 200, SyntaxError from json, the second time out of the cache (fewer)"
         ),
