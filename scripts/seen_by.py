@@ -309,7 +309,7 @@ def _entry(column: str, text: str) -> str:
     line = f'        "{column}": "{text}",\n'
     if len(line) <= 121:
         return line
-    pieces = textwrap.wrap(text, 100, drop_whitespace=False, break_long_words=False)
+    pieces = textwrap.wrap(text, 106, drop_whitespace=False, break_long_words=False)
     return f'        "{column}": (\n' + "".join(f'            "{piece}"\n' for piece in pieces) + "        ),\n"
 
 
