@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sadpath.sim.limits import Limits
 from sadpath.sim.network import Network
 from sadpath.sim.serving import sim_config
 from sadpath.sim.trace import first_divergence
@@ -135,15 +136,21 @@ async def _play(world: SimWorld, plan: Sequence[Step]) -> tuple[dict[str, bytear
     server.transport.resume_reading()
     client.transport.write_eof()
     server.transport.write_eof()
-    await asyncio.sleep(300)
+    # A window of one byte lets one byte through for each round trip, of which the slowest takes 0.4 s.
+    await asyncio.sleep(300 + 0.5 * (len(sent["client"]) + len(sent["server"])))
     return sent, client, server
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    network={"receive_window": 1, "send_buffer": 3},
+    plan=[Step(0.0, "server writes", 752), Step(0.0, "slower", 0)],
+)
 @given(network=networks, plan=st.lists(steps, max_size=25))
 def test_bytes_arrive_whole_and_in_order(network: dict[str, Any], plan: list[Step]) -> None:
     """Both directions deliver exactly what was written, then EOF, through any window, cut, pause and freeze."""
-    sent, client, server = run_sim(lambda world: _play(world, plan), network=Network(**network)).value
+    limits = Limits(virtual_seconds=1e6)
+    sent, client, server = run_sim(lambda world: _play(world, plan), network=Network(**network), limits=limits).value
 
     assert bytes(server.got) == bytes(sent["client"])
     assert bytes(client.got) == bytes(sent["server"])
