@@ -20,7 +20,7 @@ POLICY: dict[str, Any] = {
     "timeouts": {"connect": "1s", "read": "500ms", "total": "2s"},
     "retry": {
         "max_retries": 1,
-        "first_delay": "30ms",
+        "first_delay": "150ms",
         "factor": 2,
         "jitter": "none",
         "transport": True,
@@ -42,7 +42,7 @@ class Small:
 
     retries: ClassVar[int] = 1
     read_timeout: ClassVar[float | None] = 0.5
-    first_delay: ClassVar[float] = 0.03
+    first_delay: ClassVar[float] = 0.15
 
     def hello(self) -> Hello:
         """Say what it can do."""
