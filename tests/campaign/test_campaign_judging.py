@@ -218,7 +218,7 @@ def test_the_timeline_tells_the_story() -> None:
     assert rows[0].t >= 0
     assert rows[0].wait is None
     assert rows[1].wait is not None
-    assert 0.03 <= rows[1].wait < 0.3
+    assert 0.15 <= rows[1].wait < 0.3
 
 
 def test_changes_between_calls_are_rows_of_their_own() -> None:

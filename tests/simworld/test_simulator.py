@@ -59,13 +59,21 @@ def test_time_is_free() -> None:
     assert [event.ended.by for event in run.played.exchanges] == ["client"] * 3
 
 
+class Twice(Small):
+    """Tries again twice, after 31 and 61 ms."""
+
+    retries = 2
+    first_delay = 0.03
+
+
 def test_waits_are_exact() -> None:
     """What a client waits is measured to the microsecond, however slow the machine."""
-    who = client(Small, "small")
+    who = client(Twice, "twice")
     run = play(sim_case(BUSY, who, heal=False))
-    first, second = run.played.exchanges
+    first, second, third = run.played.exchanges
 
     assert second.t_arrived - first.t_arrived == pytest.approx(0.031 + 0.0002, abs=1e-6)
+    assert third.t_arrived - second.t_arrived == pytest.approx(0.061 + 0.0002, abs=1e-6)
 
 
 def test_latency_is_the_networks() -> None:

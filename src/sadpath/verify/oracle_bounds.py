@@ -47,8 +47,7 @@ def bounds_of(facts: Facts, call: Call, *, parallel: bool) -> Bounds:
         endings.add("bug")  # what it asks for may be no request at all
     if call.pages:
         endings.add("protocol")  # a walk that goes in circles
-    if any(rule.on.connection for rule in facts.scenario.all_rules()):
-        endings |= {"tls", "dns"}
+    endings |= _before_http(facts)
     endings |= _of_backend(target)
     met = _faults_met(facts, target)
     for fault in met:
@@ -64,6 +63,13 @@ def bounds_of(facts: Facts, call: Call, *, parallel: bool) -> Bounds:
         frozenset({"network", "cache"} if cached else {"network"}),
         _OFTEN if call.pages else attempts,
     )
+
+
+def _before_http(facts: Facts) -> set[str]:
+    """Return how a call may report that it got no connection, beyond what it may report of one that breaks."""
+    names = {fault.name for rule in facts.scenario.all_rules() for step in rule.steps() for fault in step}
+    tls = {"tls"} if any(name.startswith("tls_") for name in names) else set[str]()
+    return tls | ({"dns"} if "dns_fail" in names else set())
 
 
 def _target(facts: Facts, call: Call) -> Target | None:
