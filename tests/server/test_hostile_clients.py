@@ -89,6 +89,16 @@ def test_a_connection_without_a_request_is_closed(serve: Serve) -> None:
     lay(serve(limits=QUICK), attack)
 
 
+def test_empty_lines_on_their_way_are_met_by_no_reset(serve: Serve) -> None:
+    """A client that sends empty lines without a pause is let go by FIN, though some cross with it."""
+
+    async def attack(siege: Siege) -> None:
+        for _ in range(5):
+            assert await trickle(await siege.connect(), b"\r\n", pause=0) == Received(b"", "fin")
+
+    lay(serve(limits=QUICK), attack)
+
+
 def test_what_has_begun_is_not_cut(serve: Serve, scenario: ScenarioOf) -> None:
     """Faults that let time pass, idle times between requests and slow bodies may all be longer than a head."""
 

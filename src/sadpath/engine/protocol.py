@@ -206,6 +206,7 @@ class _FaultProtocol(HttpToolsProtocol):
         if self._begun:
             self._tell(408, f"A request's head has to be whole within {self.wire_limits.head_seconds:g} seconds")
         else:
+            self._refused = True  # empty lines may still be on their way: no RST for them either
             self.transport.close()
 
     def _turn_away(self, most: int) -> None:
