@@ -7,23 +7,15 @@ world alone, and whether a client that breaks a handshake off ends with FIN or R
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import pytest
 
 from sadpath.scenario.vocabulary import FAULTS
 from sadpath.verify.played import Case, Client, Played
-from sadpath.verify.run import live_world
-from sadpath.verify.simworld import Simulator
-from tests.campaign.arranged import client, scenario, workspace
-from tests.parity.plain import Plain
-from tests.simworld.arranged_sim import known
+from tests.campaign.arranged import scenario
+from tests.parity.both_worlds import CREATE, READ, clients, differing, simulated
 
-READ = {"users.get": {"id": 1}}
-CREATE = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
 TLS = {"tls": True}
 
 FORMS: dict[str, list[tuple[dict[str, Any], Any]]] = {
@@ -39,16 +31,6 @@ FORMS: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "tls_self_signed": [(TLS, {"fault": "tls_self_signed"}), (TLS, {"plan": ["tls_self_signed"]})],
 }  # fmt: skip
 """Each fault in the forms in which it acts differently: what is given, and the rule."""
-
-_LIVE_AT_ONCE = 8
-_RUNS = 3
-
-
-@cache
-def clients() -> dict[str, Client]:
-    """Return the clients, with short times."""
-    plain = client(Plain, "plain", capabilities=["call_tag"], policy={})
-    return {"reference": known("reference", "quick"), "article": known("article", "quick"), "plain": plain}
 
 
 def _cases(who: Client) -> list[Case]:
@@ -91,28 +73,6 @@ def _happened(event: Any) -> tuple[str, str, str]:
     return ("left" if ended else event.what, event.by, event.fault or "")
 
 
-def _simulated(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    simulator = Simulator(workspace())
-    return [_came_of(simulator.play(case).played) for case in cases]
-
-
-def _live(cases: Sequence[Case], at_once: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{} for _ in cases]
-
-    async def main() -> None:
-        places = asyncio.Semaphore(at_once)
-        async with live_world(workspace()) as world:
-
-            async def one(index: int) -> None:
-                async with places:
-                    found[index] = _came_of(await world.play(cases[index]))
-
-            await asyncio.gather(*(one(index) for index in range(len(cases))))
-
-    asyncio.run(main())
-    return found
-
-
 def test_every_fault_is_compared() -> None:
     """A fault before HTTP that exists in both worlds must be added here."""
     kinds = [kind for kind in FAULTS if kind.phase == "connection"]
@@ -124,11 +84,6 @@ def test_every_fault_is_compared() -> None:
 def test_every_fault_does_the_same_in_both_worlds(who: str) -> None:
     """The same outcomes, attempts and ends of connections for each form; a machine may be busy, so twice again alone."""
     cases = _cases(clients()[who])
-    simulated = _simulated(cases)
-    doubtful = {index: found for index, found in enumerate(_live(cases, _LIVE_AT_ONCE)) if found != simulated[index]}
-    for _ in range(_RUNS - 1):
-        again = _live([cases[index] for index in doubtful], at_once=1)
-        doubtful = {index: found for index, found in zip(doubtful, again, strict=True) if found != simulated[index]}
 
-    assert {cases[index].scenario_name: (simulated[index], found) for index, found in doubtful.items()} == {}
-    assert all(found["fired"] for found in simulated)
+    assert {cases[index].scenario_name: found for index, found in differing(cases, _came_of).items()} == {}
+    assert all(found["fired"] for found in simulated(cases, _came_of))

@@ -7,23 +7,15 @@ differ, ``DIFFERENT`` says why; an entry that is no longer true fails the test.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import pytest
 
 from sadpath.scenario.vocabulary import FAULTS
 from sadpath.verify.played import Case, Client, Played
-from sadpath.verify.run import live_world
-from sadpath.verify.simworld import Simulator
-from tests.campaign.arranged import client, scenario, workspace
-from tests.parity.plain import Plain
+from tests.campaign.arranged import scenario
+from tests.parity.both_worlds import CREATE, READ, clients, differing, simulated
 from tests.simworld.arranged_sim import bundled, known
-
-READ = {"users.get": {"id": 1}}
-CREATE = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
 
 FORMS: dict[str, list[Any]] = {
     "bad_status_line": ["bad_status_line", {"bad_status_line": "ICY 200 OK"}],
@@ -112,16 +104,6 @@ RACING: dict[str, str] = {
 }
 """Bundled scenarios whose outcome depends on an order that real sockets do not fix, with the reason."""
 
-_LIVE_AT_ONCE = 8
-_RUNS = 3
-
-
-@cache
-def clients() -> dict[str, Client]:
-    """Return the clients, all with short times."""
-    plain = client(Plain, "plain", capabilities=["call_tag"], policy={})
-    return {"reference": known("reference", "quick"), "article": known("article", "quick"), "plain": plain}
-
 
 def _case(who: Client, form: Any, operation: str) -> Case:
     """Return a case in which the first exchange of an operation meets a fault, and the second does not."""
@@ -167,38 +149,6 @@ def _fired(found: dict[str, Any]) -> bool:
     return any(fired for _, fired, _, _ in found["exchanges"])
 
 
-def _simulated(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    simulator = Simulator(workspace())
-    return [_came_of(simulator.play(case).played) for case in cases]
-
-
-def _live(cases: Sequence[Case], at_once: int = _LIVE_AT_ONCE) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{} for _ in cases]
-
-    async def main() -> None:
-        places = asyncio.Semaphore(at_once)
-        async with live_world(workspace()) as world:
-
-            async def one(index: int) -> None:
-                async with places:
-                    found[index] = _came_of(await world.play(cases[index]))
-
-            await asyncio.gather(*(one(index) for index in range(len(cases))))
-
-    asyncio.run(main())
-    return found
-
-
-def _differing(cases: Sequence[Case]) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the cases that differ between the worlds, also when each is run again alone: a machine may be busy."""
-    simulated = _simulated(cases)
-    doubtful = {index: found for index, found in enumerate(_live(cases)) if found != simulated[index]}
-    for _ in range(_RUNS - 1):
-        again = _live([cases[index] for index in doubtful], at_once=1)
-        doubtful = {index: found for index, found in zip(doubtful, again, strict=True) if found != simulated[index]}
-    return {index: (simulated[index], found) for index, found in doubtful.items()}
-
-
 def test_every_fault_is_compared() -> None:
     """A fault that is added to the vocabulary must be added here; those before HTTP are compared elsewhere."""
     everywhere = {kind.name for kind in FAULTS if {"sim", "live"} <= set(kind.worlds) and kind.phase != "connection"}
@@ -217,8 +167,8 @@ def test_every_fault_does_the_same_in_both_worlds(who: str) -> None:
     ]
     cases = [_case(clients()[who], form, operation) for form, operation in wanted]
     cases = [Case(f"{case.scenario_name}-{number}", case.scenario, case.client) for number, case in enumerate(cases)]
-    unfired = {str(wanted[index]) for index, found in enumerate(_simulated(cases)) if not _fired(found)}
-    found = _differing(cases)
+    unfired = {str(wanted[index]) for index, found in enumerate(simulated(cases, _came_of)) if not _fired(found)}
+    found = differing(cases, _came_of)
     listed = {form for name, form in DIFFERENT if name == who}
     different = {str(wanted[index][0]) for index in found}
 
@@ -231,6 +181,6 @@ def test_every_bundled_scenario_does_the_same_in_both_worlds() -> None:
     """The reference client, with the short times of live runs, meets the same and says the same."""
     who = known("reference", "quick")
     cases = [Case(item.name, item.scenario, who) for item in bundled() if item.name not in RACING]
-    found = _differing(cases)
+    found = differing(cases, _came_of)
 
     assert {cases[index].scenario_name: pair for index, pair in found.items()} == {}
