@@ -99,13 +99,18 @@ def test_nothing_is_flaky_where_time_is_exact() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["sim", "live"])
 def test_every_clause_is_exercised_several_times(world: str) -> None:
-    """Each clause that is about the reference client is put to the test by at least three bundled scenarios for it."""
+    """Each clause that is about the reference client is put to the test by at least three bundled scenarios for it.
+
+    On real sockets at least one is asked for: a busy machine may spoil the order in time that a clause is about, and then
+    the clause rightly has nothing to say about that run.
+    """
     exercised = Counter(name for case in _verified(world)["cases"] for name in case["exercised"])
     declared = set(load_contract("reference", find_workspace().root).capabilities)
 
     about = [clause for clause in all_clauses() if declared >= set(clause.needs)]
     about = [clause for clause in about if clause.pooling is None or world == "sim"]  # it takes exact time
-    wanted = {clause.id: 1 if clause.id in RARE else 3 for clause in about}
+    least = 3 if world == "sim" else 1
+    wanted = {clause.id: 1 if clause.id in RARE else least for clause in about}
     assert {name: exercised[name] for name, least in wanted.items() if exercised[name] < least} == {}
 
 
