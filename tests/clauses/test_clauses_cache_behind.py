@@ -155,6 +155,23 @@ def test_a_refresh_that_waits_has_not_failed_yet(again: bool, verdict: str) -> N
     assert story.verdict("CACHE-12") == verdict
 
 
+@pytest.mark.parametrize("op", ["auth.logout", "auth.login"])
+@pytest.mark.parametrize("status", [401, 503])
+def test_what_is_dropped_with_its_session_has_not_failed(op: str, status: int) -> None:
+    """CACHE-12 is not exercised where the user signed out, or in again, while a refresh was under way; before it, it is."""
+    args = {"email": "a@example.com", "password": "right"} if op == "auth.login" else {}
+    for before in (False, True):
+        story = _settled(result=_told())
+        if before:
+            story.call(op, args).ok()
+            _read(story).meets(200, body=SETTINGS_BODY).ok(value=SETTINGS)
+        _hit(story)
+        _behind(story, story.t + 0.1, status)
+        if not before:
+            story.call(op, args, at=story.t + 0.1).ok()
+        assert story.verdict("CACHE-12") == ("fail" if before else "not_exercised")
+
+
 @pytest.mark.parametrize("status", [404, 410, 500, 503, 403, None])
 def test_a_failed_refresh_is_told_of(status: int | None) -> None:
     """CACHE-12 holds where a refresh that failed in the background is reported, and fails where nobody is told."""

@@ -109,7 +109,8 @@ def _failures(trace: Trace) -> list[Flight]:
     return [
         flight
         for flight in flights(trace)
-        if flight.first.operation is not None and _failed(trace, flight) and not _goes_on(trace, flight)
+        if flight.first.operation is not None and _failed(trace, flight)
+        if not _goes_on(trace, flight) and not _dropped(trace, flight)
     ]
 
 
@@ -120,6 +121,18 @@ def _goes_on(trace: Trace, flight: Flight) -> bool:
         item.t_arrived >= trace.healed and (item.method, item.path, item.query) == (last.method, last.path, last.query)
         for item in trace.exchanges
         if item.exchange > last.exchange and item.call is None
+    )
+
+
+def _dropped(trace: Trace, flight: Flight) -> bool:
+    """Tell whether the user may have signed out, or in again, while the client was still about it.
+
+    Its own next step (a refresh of the token, a wait) leaves no mark, so any later sign-out may have come in between;
+    what is dropped then has not failed, and nobody needs to be told.
+    """
+    return any(
+        trace.roles.role(call.op) in ("logout", "login") and end_of(call) >= flight.first.t_arrived
+        for call in trace.case_calls()
     )
 
 
