@@ -38,10 +38,16 @@ def run(tmp_path: Path) -> Run:
     return functools.partial(_try, Workspace(tmp_path))
 
 
-def _try(where: Workspace, *bad: BadClient) -> Results:
+def _try(where: Workspace, *bad: BadClient, expected: str | None = None) -> Results:
     job = Job(where, choose_scenarios(where, []), live_world(where), jobs=4)
     contract = Contract.model_validate(
-        {"client": "reference", "driver": {"python": "x:y"}, "capabilities": CAPABILITIES, "policy": POLICY}
+        {
+            "client": "reference",
+            "driver": {"python": "x:y"},
+            "capabilities": CAPABILITIES,
+            "policy": POLICY,
+            "expected_failures": [] if expected is None else [{"clause": expected, "reason": "The good one does."}],
+        }
     )
     return verify_known_bad(job, bad=bad, contract=contract)
 
@@ -61,6 +67,15 @@ def test_each_is_caught_by_the_clause_that_it_names(run: Run) -> None:
         "ERROR-01": (1, 1), "RETRY-01": (1, 1), "RETRY-03": (1, 1), "RETRY-05": (1, 1),
     }  # fmt: skip
     assert exit_code(results) == 0
+
+
+def test_what_is_expected_of_another_excuses_nobody(run: Run) -> None:
+    """The failures that the borrowed contract expects of its own client are failures of a known-bad one."""
+    results = run(BadClient("stubborn", Stubborn, ("RETRY-01",)), expected="RETRY-*")
+
+    assert [case.verdict for case in results.cases] == ["fail"]
+    assert results.kill_rate is not None
+    assert results.kill_rate.killed == 1
 
 
 def test_the_likeliest_scenarios_come_first_and_the_rest_only_if_need_be(run: Run) -> None:

@@ -122,6 +122,7 @@ EXHIBITS: dict[str, list[Story]] = {
     ],
     "refreshes-on-403": [met({"status": 403}, GET, {"users.get": {"id": 2}})],
     "replays-without-end": [met("unauthorized")],
+    "retries-a-failed-retry": [met({"status": 503})],
     "retries-any-method": [
         then({"status": {"code": 503, "committed": True}}, "pass", calls=(POST,), on={"path": "/orders"})
     ],

@@ -11,10 +11,12 @@ import sadpath.faults  # noqa: F401 - fills the vocabulary
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.scenario.loader import read_scenario
 from sadpath.subjects.known_bad import KnownBad, all_known_bad
+from sadpath.subjects.known_bad.retries_a_failed_retry import Client as RetriesAFailedRetry
 from sadpath.subjects.reference import create
 from sadpath.verify.clauses import all_clauses
 from sadpath.verify.clients import make_client
 from sadpath.verify.contract import load_contract
+from sadpath.verify.expectation import SCEN_01
 from sadpath.verify.judging import Judged
 from sadpath.verify.played import Case
 from sadpath.verify.simworld import Simulator
@@ -85,6 +87,31 @@ def test_a_wait_that_is_too_long_shows_where_time_is_exact() -> None:
     assert "RETRY-05" in good.exercised()
     assert good.unexpected() == []
     assert worse.unexpected() == ["RETRY-05"]
+
+
+@pytest.mark.slow
+def test_the_client_that_retries_retries_is_good_if_it_retries_once() -> None:
+    """With one retry, promised and kept, the client that is known for two breaks nothing in any scenario of retries."""
+
+    class Once(RetriesAFailedRetry):
+        name = "retries-once"
+        retries = 1
+
+    promised = {"retry": {"max_retries": 1}}
+    contract = load_contract("reference", find_workspace().root).with_profile("quick")
+    once = contract.model_copy(
+        update={"client": Once.name, "expected_failures": (), "policy": contract.policy.merged(promised)}
+    )
+    client = make_client(once, InProcessDriver(Once, name=Once.name), Once().hello(), profile="published", command="")
+    tested = 0
+    for loaded in find_workspace().find("retry/*"):
+        played = simulator().play(Case(loaded.name, loaded.scenario, client, world="sim")).played
+        assert played.ending == "played", played.why
+        found = simulator().judge(played)
+        assert (loaded.name, [name for name in found.failing() if name != SCEN_01.id]) == (loaded.name, [])
+        tested += "RETRY-04" in found.exercised()
+
+    assert tested >= 3
 
 
 def test_the_judge_sees_the_same_each_time() -> None:

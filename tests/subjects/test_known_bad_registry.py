@@ -24,7 +24,6 @@ FAMILIES = {
 CLAUSES = {f"{family}-{number:02}" for family, count in FAMILIES.items() for number in range(1, count + 1)}
 
 WITHOUT = {
-    "RETRY-04": "the reference client itself breaks it, by its declared policy",
     "CACHE-16": "for clients with a cache of HTTP answers, which this one does not have",
 }
 """Clauses that no variant of the reference client can be made to break in a case, and why."""

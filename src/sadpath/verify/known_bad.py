@@ -94,14 +94,14 @@ def bad_clients(names: Sequence[str] = ()) -> list[BadClient]:
 
 
 async def open_bad(bad: BadClient, contract: Contract, profile: str | None) -> Client:
-    """Return a known-bad client, ready to be judged by another's contract.
+    """Return a known-bad client, ready to be judged by another's contract; what that expects to fail excuses nobody.
 
     Raises:
         DriverError: where it cannot start.
         UsageError: where it offers less than the contract promises.
     """
     driver = InProcessDriver(bad.factory, name=bad.name)
-    promise = contract.model_copy(update={"client": bad.name})
+    promise = contract.model_copy(update={"client": bad.name, "expected_failures": ()})
     command = f"--known-bad {bad.name}"
     return make_client(promise, driver, await driver.hello(), profile=profile, command=command)
 
