@@ -311,6 +311,7 @@ class Story:
             issued_generation=take("issued", None),
             idempotency_key=take("key", None),
             body_digest=digest,
+            armed=take("armed", []),
             fired=take("fired", []),
             effect=Effect(take("effect", None) is not None, facts.pop("effect_id", None)),
             status=take("status", None),

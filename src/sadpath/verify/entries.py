@@ -28,7 +28,8 @@ Held = Literal["yes", "maybe", "no"]
 _READING = frozenset({"read", "list", "page"})
 _USABLE = frozenset({"empty", "fresh", "stale"})
 _STRICT = ("no-store", "no-cache", "must-revalidate")
-_LYING_SHAPES = frozenset({"wrong_shape", "error_in_200"})
+_LYING_SHAPES = frozenset({"wrong_shape", "error_in_200", "deep_json"})
+"""Faults that leave JSON which is not that of the operation."""
 
 
 def undecodable(exchange: ExchangeEvent) -> bool:
@@ -36,7 +37,16 @@ def undecodable(exchange: ExchangeEvent) -> bool:
     status = exchange.status
     if status is None or not 200 <= status < 300 or status in (204, 205) or not exchange.response_body:
         return False
-    return json_of(exchange.response_body) is INVALID or any(name in _LYING_SHAPES for name in exchange.fired_names())
+    return json_of(exchange.response_body) is INVALID or _has_a_lying_shape(exchange)
+
+
+def _has_a_lying_shape(exchange: ExchangeEvent) -> bool:
+    """Tell whether a fault has made the body's shape another one; members that are merely added are to be ignored."""
+    lying = _LYING_SHAPES & set(exchange.fired_names())
+    if lying != {"wrong_shape"}:
+        return bool(lying)
+    settings = [armed.settings for armed in exchange.armed if armed.name == "wrong_shape"]
+    return not settings or any(item is None or item.drop or item.retype or not item.add for item in settings)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.restarts import writes_lost_since
-from sadpath.verify.sight import INVALID, Sight, json_of
+from sadpath.verify.sight import Sight, json_of
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 
 __all__ = ["BESIDE", "RENEWAL_READS", "Renewals", "rejected_token"]
@@ -52,9 +52,16 @@ class Renewals:
 
     def succeeded(self, exchange: ExchangeEvent) -> bool:
         """Tell whether the client surely has the tokens that a login or refresh was answered with."""
-        issued = exchange.issued_generation is not None and json_of(exchange.response_body) is not INVALID
         lost = writes_lost_since(self.trace, exchange.t_arrived)
-        return issued and self.sight(exchange).success and not lost and not self._cancelled_meanwhile(exchange)
+        came = self.brings_tokens(exchange) and self.sight(exchange).success
+        return came and not lost and not self._cancelled_meanwhile(exchange)
+
+    def brings_tokens(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether an answer hands out tokens that a client can use; a fault may have spoilt those that were."""
+        answer, names = self._answer(exchange), self.trace.roles.tokens
+        access, refresh = answer.get(names.access), answer.get(names.refresh)
+        usable = isinstance(access, str) and access != "" and (refresh is None or isinstance(refresh, str))
+        return exchange.issued_generation is not None and usable
 
     def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
         end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")

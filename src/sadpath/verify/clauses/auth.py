@@ -92,12 +92,17 @@ def _left_behind(renewals: Renewals, unit: Unit) -> Iterator[Finding]:
     if len(refused) != 1 or not call.replayable or not _had_time(trace, call):
         return
     own, after = unit.exchanges[refused[0]], unit.exchanges[refused[0] + 1 :]
-    if any(undecodable(item) or not trace.sight(item, call).success for item in after):
+    if any(undecodable(item) or _is_empty(item) or not trace.sight(item, call).success for item in after):
         return
     how = _what_could_help(renewals, unit, own, after)
     if how is not None:
         text = f"{call.title} {ended_as(call.outcome)} after the 401 of exchange {own.exchange}, though {how}"
         yield found(text, (own, *renewals.refreshes, *after), call)
+
+
+def _is_empty(item: ExchangeEvent) -> bool:
+    """Tell whether an answer that may have content has none, so that a client may have made a failure of it."""
+    return not item.response_body.strip() and item.status not in (204, 205)
 
 
 def _what_could_help(

@@ -97,7 +97,7 @@ def _due_for(trace: Trace, sight: Sight) -> list[_Due] | None:
 
 def _due_for_refresh(trace: Trace, refresh: ExchangeEvent) -> list[_Due] | None:
     sight = trace.sight(refresh)
-    if sight.success and refresh.issued_generation is None:
+    if sight.success and not Renewals(trace).brings_tokens(refresh):
         return [_Due(frozenset({"decode"}))]  # good JSON, perhaps, but no tokens
     due = _due_for(trace, sight)
     if due is None or sight.status is None or not 400 <= sight.status < 500:
