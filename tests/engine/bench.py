@@ -337,6 +337,7 @@ class Bench:
         seed: int = 0,
         logs: bool = False,
         own_port: bool = False,
+        http2: bool = False,
         **config: Any,
     ) -> None:
         self.backend = Backend()
@@ -349,6 +350,7 @@ class Bench:
         self._rules = rules
         self._seed = seed
         self._own_port = own_port
+        self._http2 = http2
         self._logs_allowed = logs
         self._config = config
         self._collector = _Collector()
@@ -365,7 +367,8 @@ class Bench:
         self.clock = LoopClock()
         self.session = self.add("default", self._rules)
         self.engine = Engine(self.app, self.sessions, roles=self.roles, hooks=self.hooks, fixtures=self.fixtures)
-        http = protocol_class(self.clock, session=self.session) if self._own_port else protocol_class(self.clock)
+        owner = self.session if self._own_port else None
+        http = protocol_class(self.clock, session=owner, http2=self._http2)
         config = uvicorn.Config(
             self.engine,
             http=http,

@@ -38,6 +38,7 @@ def test_one_exchange_in_full() -> None:
             assert [name for name, _ in shown.pop("response_headers")] == ["content-type", "content-length", "date"]
             assert shown == {
                 "event": "exchange", "session": "default", "connection": 1, "exchange": 1, "operation": "items.create",
+                "http_version": "1.1", "stream": None,
                 "role": "create", "method": "POST", "path": "/items", "query": "dry=1", "call": "a/0",
                 "token_generation": None, "refresh_generation": None, "issued_generation": None,
                 "idempotency_key": "k-1", "effect": {"committed": True, "id": "e1"}, "status": 201,

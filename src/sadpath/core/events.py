@@ -24,9 +24,9 @@ __all__ = [
 ]
 
 Party = Literal["client", "server"]
-How = Literal["complete", "fin", "rst", "open"]
+How = Literal["complete", "fin", "rst", "rst_stream", "open"]
 """How an exchange ended: ``complete`` (all promised bytes were sent, the connection lives on), ``fin`` or ``rst``
-(the connection ended with it), ``open`` (it has not ended yet)."""
+(the connection ended with it), ``rst_stream`` (its HTTP/2 stream did, alone), ``open`` (it has not ended yet)."""
 
 
 def credential_digest(secret: str) -> str:
@@ -41,11 +41,12 @@ class ConnectionEvent:
     ``opened``, ``fin`` and ``rst`` are what they say, ``handshake`` by the client is a TLS handshake that it has
     completed, by the server one in which it shows a bad certificate. ``stalled``: the server lets the connection be.
     ``unreachable``: this connect gets nowhere; as connection 0 it is about the port itself, which lets nobody in from
-    now on until it is ``reachable`` again. Of a port on real sockets nobody learns which connects got nowhere.
+    now on until it is ``reachable`` again. Of a port on real sockets nobody learns which connects got nowhere. In
+    HTTP/2 the first ``goaway`` of either side is told.
     """
 
     connection: int
-    what: Literal["opened", "handshake", "fin", "rst", "stalled", "unreachable", "reachable"]
+    what: Literal["opened", "handshake", "fin", "rst", "goaway", "stalled", "unreachable", "reachable"]
     by: Party
     t: float
     fault: str | None = None
@@ -103,7 +104,7 @@ class Ended:
 
 @dataclass(slots=True)
 class ExchangeEvent:
-    """One request and what came back, as the server saw it."""
+    """One request and what came back, as the server saw it; ``stream`` is the number of its stream in HTTP/2."""
 
     session: str
     connection: int
@@ -133,6 +134,8 @@ class ExchangeEvent:
     t_first_byte: float | None = None
     t_last_byte: float | None = None
     t_ended: float | None = None
+    http_version: str = "1.1"
+    stream: int | None = None
 
     def fired_names(self) -> list[str]:
         """Return the names of the faults that took effect."""
@@ -144,6 +147,8 @@ class ExchangeEvent:
             "event": "exchange",
             "session": self.session,
             "connection": self.connection,
+            "http_version": self.http_version,
+            "stream": self.stream,
             "exchange": self.exchange,
             "operation": self.operation,
             "role": self.role,

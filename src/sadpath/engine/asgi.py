@@ -90,7 +90,7 @@ class Engine:
         self.control = control
         self.hooks = hooks
         self.fixtures = fixtures
-        self.other_origin: Callable[[], str | None] = _nowhere
+        self.other_origin: Callable[[], str | None] = lambda: None
         """Returns the URL of the second origin, where there is one."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,6 +158,8 @@ class _Handling:
             idempotency_key=header_of(headers, key_header(roles)),
             token_generation=session.tokens.access(self.token) if self.token is not None else None,
             t_arrived=session.clock.now() if self.wire is None else self.wire.arrival(session),
+            http_version=scope.get("http_version", "1.1"),
+            stream=self.wire.stream if self.wire is not None else None,
         )
         session.journal.add(event)
         return event
@@ -232,6 +234,7 @@ class _Handling:
             await self._deliver(exchange)
 
     async def _phases(self, exchange: EngineExchange) -> None:
+        exchange.check_protocol()
         exchange.credentials["access"] = self.token
         if self.session.latency:
             await exchange.sleep(self.session.latency)
@@ -381,10 +384,6 @@ class _Handling:
         else:
             self.session.problems.append(HarnessError(f"{type(error).__name__} on {line}: {error}"))
             _log.error("sadpath failed on %s", line, exc_info=error)
-
-
-def _nowhere() -> None:
-    return None
 
 
 async def _send_answer(answer: Answer, scope: Scope, send: Send) -> None:

@@ -15,6 +15,7 @@ from sadpath.engine.heads import read_head
 from sadpath.engine.plan import Decision, Plan
 from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Session
+from sadpath.engine.spoken import ExchangeOver, Spoken
 from sadpath.engine.streaming import KEPT, in_one_piece, no_wire, send_parts, send_piece
 from sadpath.engine.tokens import TokenKind
 from sadpath.engine.wire import Wire
@@ -29,10 +30,6 @@ Send = Callable[[Any], Awaitable[None]]
 Fixtures = Callable[[str], tuple[bytes, str]]
 
 
-class ExchangeOver(Exception):
-    """The exchange has ended before its answer did: by a fault, by the client, or with its session."""
-
-
 class Surroundings(Protocol):
     """What an exchange needs of the engine."""
 
@@ -45,7 +42,7 @@ class Surroundings(Protocol):
 _OTHER_ORIGIN = "{other_origin}"
 
 
-class EngineExchange:
+class EngineExchange(Spoken):
     """The engine's side of ``sadpath.faults.base.Exchange``.
 
     Args:

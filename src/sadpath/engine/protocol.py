@@ -9,6 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sadpath.core.clock import Clock
+from sadpath.core.errors import UsageError
 from sadpath.engine.limits import MAX_FIELDS, MAX_HEAD, MAX_TARGET, UNLIMITED, Limits
 from sadpath.engine.session import Session
 from sadpath.engine.wire import Wire
@@ -271,13 +272,27 @@ def abandon(state: dict[str, Any]) -> None:
         cycle.disconnected = True
 
 
-def protocol_class(clock: Clock, *, session: Session | None = None, limits: Limits = UNLIMITED) -> Any:
+def protocol_class(
+    clock: Clock, *, session: Session | None = None, limits: Limits = UNLIMITED, http2: bool = False
+) -> Any:
     """Return the class for ``uvicorn.Config(http=...)``, bound to a clock.
 
     Args:
         clock: the server's clock.
         session: the one that owns the port, if one does: its journal then hears of connections without a request too.
         limits: what the server's clients may take up together.
+        http2: whether connections may speak HTTP/2, too.
+
+    Raises:
+        UsageError: where HTTP/2 is asked for, and what speaks it is not installed.
     """
     members = {"wire_clock": clock, "wire_session": session, "wire_limits": limits}
-    return type("FaultProtocol", (_FaultProtocol,), members)
+    return type("FaultProtocol", (_either() if http2 else _FaultProtocol,), members)
+
+
+def _either() -> type[_FaultProtocol]:
+    try:
+        from sadpath.engine.http2 import either_protocol  # noqa: PLC0415 - what it needs may not be installed
+    except ImportError as error:
+        raise UsageError(f"HTTP/2 needs more: pip install 'sadpath[http2]' ({error})") from error
+    return either_protocol()

@@ -156,6 +156,7 @@ class Session:
 
         ``known`` is the number under which it has been told already.
         """
+        wire = wire.connection
         number = wire.number_in(self)
         if number is None:
             number = self.next_connection() if known is None else known
@@ -199,6 +200,4 @@ class Session:
         if self.door is not None:
             self.door.close()
         for wire in list(self.wires):
-            busy = wire.current_session
-            if busy is self or (busy is None and wire.only_in(self)):
-                wire.abort()
+            wire.leave(self)

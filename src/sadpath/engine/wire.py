@@ -30,11 +30,12 @@ from sadpath.engine.transport import FaultTransport, peer_left, unsent_bytes
 if TYPE_CHECKING:
     from sadpath.engine.session import Session
 
-__all__ = ["Wire"]
+__all__ = ["DRAIN_SECONDS", "Outcome", "Wire"]
 
-How = Literal["fin", "rst"]
+Outcome = Literal["fin", "rst", "rst_stream"]
+News = Literal["fin", "rst", "goaway"]
 
-_DRAIN_SECONDS = 1.0
+DRAIN_SECONDS = 1.0
 _FIRST_POLL = 0.0005
 _LAST_POLL = 0.02
 _DEAF_POLL = 0.05
@@ -63,7 +64,7 @@ class Wire:
         self.released = asyncio.Event()
         self.gone = asyncio.Event()
         self.ended_by: Party | None = None
-        self.ended_how: How | None = None
+        self.ended_how: Outcome | None = None
         self.allowance: int | None = None
         """Bytes that may still be written; what is beyond them is dropped, and ``overrun`` set. None: all."""
         self.overrun = False
@@ -76,7 +77,7 @@ class Wire:
         self.unread: Callable[[], bool] = _nothing_unread
         """Tells whether the request at hand has not been read to its end."""
         self._sessions: dict[Session, int] = {}
-        self._told: list[tuple[How, Party]] = []
+        self._told: list[tuple[News, Party]] = []
         self._linger: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._held = 0
@@ -92,6 +93,20 @@ class Wire:
     def number_in(self, session: Session) -> int | None:
         """Return the number that a session's journal knows this connection by, None where it does not know it."""
         return self._sessions.get(session)
+
+    @property
+    def connection(self) -> Wire:
+        """The connection that sessions number; of an HTTP/2 stream, the one that it is on."""
+        return self
+
+    @property
+    def stream(self) -> int | None:
+        """The number of an HTTP/2 stream."""
+        return None
+
+    def told_to(self) -> tuple[dict[Session, int], list[tuple[News, Party]]]:
+        """Return whose journals hear of this connection, by which number, and what they have been told."""
+        return self._sessions, self._told
 
     def only_in(self, session: Session) -> bool:
         """Tell whether no other session has used this connection."""
@@ -114,7 +129,7 @@ class Wire:
         late = 0.0 if heard is None else self.clock.now() - heard
         return max(0.0, session.clock.now() - late)
 
-    def _tell(self, what: How, by: Party, fault: str | None = None) -> bool:
+    def _tell(self, what: News, by: Party, fault: str | None = None) -> bool:
         """Write into the journals, once for each kind and side; return whether it was news."""
         if (what, by) in self._told:
             return False
@@ -123,7 +138,7 @@ class Wire:
             session.journal.add(ConnectionEvent(number, what, by, session.clock.now(), fault))
         return True
 
-    def _end(self, how: How, by: Party) -> None:
+    def _end(self, how: Outcome, by: Party) -> None:
         """Note how the connection ends; the exchange at hand ends with it."""
         if self.ended_how is None:
             self.ended_how, self.ended_by = how, by
@@ -194,7 +209,7 @@ class Wire:
             self.ended_how, self.ended_by = "fin", "server"
         if self.unread() and not self.secure and self.inner.can_write_eof():
             self._shut_down()
-            self._linger = asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self.inner.close)
+            self._linger = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.inner.close)
             self.inner.resume_reading()
         else:
             self.inner.close()
@@ -221,7 +236,7 @@ class Wire:
             self._idle.cancel()
             self._idle = None
 
-    async def fin(self, fault: str | None = None, drain: float = _DRAIN_SECONDS, *, at_once: bool = False) -> None:
+    async def fin(self, fault: str | None = None, drain: float = DRAIN_SECONDS, *, at_once: bool = False) -> None:
         """End with FIN, once the bytes that were promised have left; then read on to the client's end or ``drain``.
 
         ``at_once`` does not wait until they have left, but lets FIN follow right behind them: a client that leaves over
@@ -260,6 +275,12 @@ class Wire:
         self.inner.abort()
         await self._wait_gone()
 
+    def leave(self, session: Session) -> None:
+        """Drop the connection, if a session that has ended needs it and no other does."""
+        busy = self.current_session
+        if busy is session or (busy is None and self.only_in(session)):
+            self.abort()
+
     def abort(self) -> None:
         """Drop the connection at once, whatever is under way: the session has ended."""
         if not self.gone.is_set() and self._tell("fin", "server"):
@@ -280,7 +301,7 @@ class Wire:
             else:
                 self.inner.close()
 
-    async def _wait_gone(self, seconds: float = _DRAIN_SECONDS) -> bool:
+    async def _wait_gone(self, seconds: float = DRAIN_SECONDS) -> bool:
         """Wait until the connection is over, or so long; return whether it is."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sadpath.faults.base import Delivery, Exchange, Fault
 from sadpath.faults.payload import HeaderText
-from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+from sadpath.scenario.vocabulary import FAULTS, Family, HttpVersion, Phase
 
 __all__ = ["BadStatusLine"]
 
@@ -22,6 +22,8 @@ class BadStatusLine(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "head"
     summary: ClassVar[str] = "The answer begins with a line that is no status line."
+    protocols: ClassVar[tuple[HttpVersion, ...]] = ("HTTP/1",)
+    in_http2: ClassVar[str] = "an answer has no status line, and a :status that is no number cannot be sent"
     scalar: ClassVar[str | None] = "line"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 1",

@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.roles import Roles
-from sadpath.scenario.vocabulary import FaultSettings, Phase
+from sadpath.scenario.vocabulary import FaultSettings, HttpVersion, Phase
 
 __all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Intake", "Interruption", "problem"]
 
@@ -167,6 +167,20 @@ class Exchange(Protocol):
         """End the exchange; does not return."""
         ...
 
+    async def reset_stream(self, error: int) -> None:
+        """End the exchange by RST_STREAM with an error code, in HTTP/2; does not return."""
+        ...
+
+    async def go_away(
+        self, error: int, last: int | Literal["latest", "before"], then: Literal["finish", "close", "stall"]
+    ) -> None:
+        """Send GOAWAY, in HTTP/2: the error code, the last stream that is still served, and how it goes on.
+
+        ``finish`` lets the streams up to the last one be answered, and closes behind them. ``close`` closes at once,
+        and ``stall`` says no more. Does not return unless this exchange is still to be answered.
+        """
+        ...
+
     async def half_close(self, seconds: float) -> None:
         """Shut down writing, and read on until the client leaves, so long at most; does not return."""
         ...
@@ -301,6 +315,12 @@ class Fault(FaultSettings):
 
     async def on_end(self, exchange: Exchange) -> None:
         """Act behind the answer, which has left whole."""
+
+    def not_in(self, spoken: HttpVersion) -> str | None:
+        """Return why the fault, set as it is, does not exist in this HTTP; None where it does."""
+        if spoken in self.protocols:
+            return None
+        return self.in_http2 if spoken == "HTTP/2" else "it needs HTTP/2 (`sadpath serve --http2`)"
 
     def answers(self) -> bool:
         """Tell whether the fault answers in the backend's place, whose effect is then not committed."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sadpath.core.units import Size
 from sadpath.faults.base import Delivery, Exchange, Fault
-from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+from sadpath.scenario.vocabulary import FAULTS, Family, HttpVersion, Phase
 
 __all__ = ["BrokenChunk"]
 
@@ -24,6 +24,8 @@ class BrokenChunk(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "The body comes in chunks, and one of them has a size that is no number; then FIN."
+    protocols: ClassVar[tuple[HttpVersion, ...]] = ("HTTP/1",)
+    in_http2: ClassVar[str] = "a body has no chunks (RFC 9113 §8.1)"
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 56",

@@ -21,6 +21,7 @@ class Close(Ends):
     family: ClassVar[Family] = "before the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "The connection ends with FIN: before the answer, after its head, or within its body."
+    in_http2: ClassVar[str] = "GOAWAY (NO_ERROR, the latest stream), then FIN: every stream on the connection ends"
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 52; exit 18 after the head and in the body",

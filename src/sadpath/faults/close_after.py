@@ -22,6 +22,7 @@ class CloseAfter(Fault):
     family: ClassVar[Family] = "after it"
     phase: ClassVar[Phase] = "end"
     summary: ClassVar[str] = "The answer is whole, and the connection closes behind it without a word."
+    in_http2: ClassVar[str] = "FIN without GOAWAY: every stream on the connection ends"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0, the second time on a new connection",
         "httpx": "200, the second time on a new connection",

@@ -25,6 +25,7 @@ class Dribble(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "The body comes in so many pieces, evenly over a time."
+    in_http2: ClassVar[str] = "each piece is a DATA frame"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0, slowly; exit 28 where --max-time is shorter",

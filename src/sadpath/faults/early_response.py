@@ -26,6 +26,7 @@ class EarlyResponse(Fault):
     family: ClassVar[Family] = "request side"
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "An error answer while the request is still being sent, and then the connection closes."
+    in_http2: ClassVar[str] = "the answer, then RST_STREAM (NO_ERROR) for the rest of the request"
     scalar: ClassVar[str | None] = "status"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0 (413); exit 22 with --fail",

@@ -33,6 +33,7 @@ class Garbage(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "Random bytes in the place of the answer, and then FIN."
+    in_http2: ClassVar[str] = "random bytes in the place of a frame, then FIN: every stream on the connection ends"
     scalar: ClassVar[str | None] = "size"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 1",

@@ -24,6 +24,7 @@ class HalfClose(Ends):
     family: ClassVar[Family] = "before the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "FIN, and then the server reads on for thirty seconds without closing."
+    in_http2: ClassVar[str] = "GOAWAY (NO_ERROR, the latest stream), then FIN: every stream on the connection ends"
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 52; exit 18 after the head and in the body",

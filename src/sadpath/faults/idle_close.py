@@ -22,6 +22,7 @@ class IdleClose(Fault):
     family: ClassVar[Family] = "after it"
     phase: ClassVar[Phase] = "end"
     summary: ClassVar[str] = "The connection closes once it has been idle for a time after the answer."
+    in_http2: ClassVar[str] = "FIN without GOAWAY, once no stream has begun for so long and none is under way"
     scalar: ClassVar[str | None] = "after"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {

@@ -32,6 +32,7 @@ class OversizedHeader(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "The answer has a header of 64 KiB."
+    in_http2: ClassVar[str] = "HEADERS and CONTINUATION frames"
     scalar: ClassVar[str | None] = "size"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 0; exit 27 at 200 KiB and at 1 MiB",

@@ -22,6 +22,7 @@ class RequestClose(UnderWay):
     family: ClassVar[Family] = "request side"
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "FIN while the request is being sent."
+    in_http2: ClassVar[str] = "GOAWAY (NO_ERROR, the latest stream), then FIN: every stream on the connection ends"
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 52",

@@ -21,6 +21,7 @@ class RequestReset(UnderWay):
     family: ClassVar[Family] = "request side"
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "RST while the request is being sent."
+    in_http2: ClassVar[str] = "RST_STREAM (INTERNAL_ERROR): this stream alone ends"
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 56",

@@ -24,6 +24,7 @@ class RequestStall(UnderWay):
     family: ClassVar[Family] = "request side"
     phase: ClassVar[Phase] = "request"
     summary: ClassVar[str] = "The server stops reading while the request is being sent."
+    in_http2: ClassVar[str] = "the whole connection is not read any more"
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "pending; exit 28 with --max-time",

@@ -21,6 +21,7 @@ class Reset(Ends):
     family: ClassVar[Family] = "before the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "The connection ends with RST: before the answer, after its head, or within its body."
+    in_http2: ClassVar[str] = "RST_STREAM (INTERNAL_ERROR): this stream alone ends"
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 56",

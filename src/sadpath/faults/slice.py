@@ -32,6 +32,7 @@ class Slice(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "The body comes in small segments, cut anywhere."
+    in_http2: ClassVar[str] = "each segment is a DATA frame"
     scalar: ClassVar[str | None] = "size"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {

@@ -22,6 +22,7 @@ class Stall(Placed):
     family: ClassVar[Family] = "before the response"
     phase: ClassVar[Phase] = "response"
     summary: ClassVar[str] = "Nothing more comes: for a time, or until the client gives up."
+    in_http2: ClassVar[str] = "the stream is silent; `then` ends it as `close` and `reset` do"
     scalar: ClassVar[str | None] = "time"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "pending; exit 28 with --max-time",

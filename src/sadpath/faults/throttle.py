@@ -42,6 +42,7 @@ class Throttle(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "The body comes at so many bytes per second."
+    in_http2: ClassVar[str] = "each piece is a DATA frame"
     scalar: ClassVar[str | None] = "rate"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from sadpath.core.units import Size
 from sadpath.faults.base import Delivery, Ending, Exchange, Fault
-from sadpath.scenario.vocabulary import FAULTS, Family, Phase
+from sadpath.scenario.vocabulary import FAULTS, Family, HttpVersion, Phase
 
 __all__ = ["Truncate"]
 
@@ -23,6 +23,7 @@ class Truncate(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "The body is cut at a byte, and the connection ends with FIN, RST or silence."
+    in_http2: ClassVar[str] = "RST_STREAM (`ending: reset`), or GOAWAY and FIN, in mid-body; `of: answer` is not there"
     scalar: ClassVar[str | None] = "after"
     seen_by: ClassVar[dict[str, str]] = {
         "curl": "exit 18; exit 56 (RST); pending (stall); exit 28 (stall) with --max-time",
@@ -36,6 +37,12 @@ class Truncate(Fault):
     after: Size | None = None
     ending: Ending = "close"
     of: Literal["body", "answer"] = "body"
+
+    def not_in(self, spoken: HttpVersion) -> str | None:
+        """Return why it cannot cut a head in HTTP/2: behind half a frame no other one can follow."""
+        if self.of == "answer" and spoken == "HTTP/2":
+            return "`of: answer` would cut a frame, and behind half a frame no stream can go on; use `of: body`"
+        return super().not_in(spoken)
 
     def on_delivery(self, exchange: Exchange, delivery: Delivery) -> None:
         """Wait for the byte."""

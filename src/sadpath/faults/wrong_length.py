@@ -26,6 +26,9 @@ class WrongLength(Fault):
     family: ClassVar[Family] = "in the response"
     phase: ClassVar[Phase] = "body"
     summary: ClassVar[str] = "Content-Length promises more bytes than come, or fewer."
+    in_http2: ClassVar[str] = (
+        "where it promises fewer, the whole body leaves in its stream (malformed, RFC 9113 §8.1.1)"
+    )
     scalar: ClassVar[str | None] = "by"
     bare: ClassVar[bool] = False
     seen_by: ClassVar[dict[str, str]] = {
@@ -57,7 +60,11 @@ class WrongLength(Fault):
         body = answer.body
         if len(body) + self.by < 0:
             return
-        if self.by < 0:
+        if self.by < 0 and event.http_version == "2":  # there is no next answer for the rest to stand in front of
+            answer.set_body(body)
+            delivery.head = functools.partial(self._promise, len(body))
+            delivery.behind.append(functools.partial(self._too_much, exchange, len(body) + self.by))
+        elif self.by < 0:
             answer.set_body(body[: self.by])
             delivery.behind.append(functools.partial(self._rest, exchange, body[self.by :]))
         else:
@@ -68,6 +75,9 @@ class WrongLength(Fault):
 
     def _promise(self, size: int, head: bytes) -> bytes:
         return head.replace(b"\r\ncontent-length: %d\r\n" % size, b"\r\ncontent-length: %d\r\n" % (size + self.by), 1)
+
+    async def _too_much(self, exchange: Exchange, promised: int) -> None:
+        exchange.fire(self, "body", promised)
 
     async def _rest(self, exchange: Exchange, rest: bytes) -> None:
         exchange.fire(self, "body", exchange.body_size)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from sadpath.core.names import nearest, shown
 from sadpath.scenario.filemodel import FileModel, Trouble, complain, complain_of, explain
 
-__all__ = ["FAULTS", "Alias", "Family", "FaultSettings", "Phase", "Vocabulary", "World"]
+__all__ = ["FAULTS", "Alias", "Family", "FaultSettings", "HttpVersion", "Phase", "Vocabulary", "World"]
 
 Phase = Literal["connection", "request", "response", "head", "body", "end"]
 """When a fault acts: before HTTP; before the backend runs; after it ran and before a byte is sent; once the head is
@@ -28,6 +28,7 @@ Family = Literal[
     "caching",
 ]  # fmt: skip
 World = Literal["sim", "live"]
+HttpVersion = Literal["HTTP/1", "HTTP/2"]
 
 
 class FaultSettings(FileModel):
@@ -37,7 +38,8 @@ class FaultSettings(FileModel):
     names the one field that a bare value stands for (``status: 503``). ``bare`` says whether the name alone, without
     any setting, means something. ``worlds`` says where the fault exists, ``counted`` where a plan can count it: a
     listener that refuses cannot be counted attempt by attempt on real sockets. ``secure`` faults exist only where the
-    connection speaks TLS.
+    connection speaks TLS. ``protocols`` says in which HTTP the fault exists, and ``in_http2`` what it is in HTTP/2
+    where that is not the same, or why it is not there.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,8 @@ class FaultSettings(FileModel):
     worlds: ClassVar[tuple[World, ...]] = ("sim", "live")
     counted: ClassVar[tuple[World, ...]] = ("sim", "live")
     secure: ClassVar[bool] = False
+    protocols: ClassVar[tuple[HttpVersion, ...]] = ("HTTP/1", "HTTP/2")
+    in_http2: ClassVar[str] = ""
     scalar: ClassVar[str | None] = None
     bare: ClassVar[bool] = True
     seen_by: ClassVar[dict[str, str]] = {}

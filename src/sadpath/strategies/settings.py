@@ -72,9 +72,10 @@ def one_from(values: Sequence[Written]) -> st.SearchStrategy[Written]:
 
 
 def drawn_faults() -> list[str]:
-    """Return the faults that can be drawn, the gentlest first: all but those that come before HTTP."""
+    """Return the faults that can be drawn, the gentlest first: all but those before HTTP and of HTTP/2 alone."""
     importlib.import_module("sadpath.faults")
-    names = [kind.name for kind in FAULTS if kind.phase != "connection" and (kind.bare or kind.name in _NEEDS_SETTINGS)]
+    known = [kind for kind in FAULTS if kind.phase != "connection" and "HTTP/1" in kind.protocols]
+    names = [kind.name for kind in known if kind.bare or kind.name in _NEEDS_SETTINGS]
     return sorted(names, key=lambda name: (_rank(name), name))
 
 
