@@ -134,7 +134,11 @@ def test_retry_after_in_seconds(seconds: int) -> None:
     assert retry_after_of(_exchange(response_headers=[("retry-after", "9" * 5000)])) == float("inf")
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(2068, 12, 31)), st.integers(-100, 10_000), st.sampled_from(range(3)))  # noqa: DTZ001 - UTC is added below
+@given(
+    st.datetimes(datetime(1900, 1, 2), datetime(2400, 12, 31)),  # noqa: DTZ001 - UTC is added below
+    st.integers(-100, 10_000) | st.integers(-48 * 365 * 86_400, 49 * 365 * 86_400),
+    st.sampled_from(range(3)),
+)
 def test_retry_after_as_any_form_of_date(now: datetime, ahead: int, form: int) -> None:
     """All three forms of dates are read as UTC, from the answer's own Date on, less the second both may have lost."""
     now = now.replace(microsecond=0, tzinfo=UTC)
@@ -147,6 +151,18 @@ def test_retry_after_as_any_form_of_date(now: datetime, ahead: int, form: int) -
     headers = [("date", format_datetime(now, usegmt=True)), ("retry-after", texts[form])]
 
     assert retry_after_of(_exchange(response_headers=headers)) == max(0.0, ahead - 1.0)
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Sun, 06 Nov 1994 08:49:37 TMG", "Sun, 06 Nov 1994 08:49:37 +0200", "6 Nov 1994 08:49:37 GMT",
+     "Snu, 06 Nov 1994 08:49:37 GMT", "Sundae, 06-Nov-94 08:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT"],
+)  # fmt: skip
+def test_what_is_no_date_in_http_asks_for_no_wait(date: str) -> None:
+    """Dates as mails have them, which clients need not read, are held against nobody: neither as a wait nor as now."""
+    now = "Sun, 06 Nov 1994 08:49:37 GMT"
+    for there, then in ((date, "Sun, 06 Nov 1994 09:49:37 GMT"), (now, date)):
+        assert retry_after_of(_exchange(response_headers=[("date", there), ("retry-after", then)])) is None
 
 
 @given(st.text(max_size=30).filter(lambda text: not text.strip().isdecimal()))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sadpath.client import SystemClock
 from sadpath.client.log import CallLog
 from sadpath.client.redaction import Redactor
+from sadpath.client.retry_after import parse_http_date
 from tests.client.scripted import Server, reply, serving
 from tests.client.shopside import QUICK, USER, Lines, failure_of, shop, success_of
 
@@ -130,3 +134,12 @@ def test_retry_after_can_be_ignored() -> None:
             success_of(await client.users.get(1))
 
     asyncio.run(run())
+
+
+@given(st.integers(1960, 2300), st.integers(-49, 50))
+def test_a_year_of_two_digits_is_no_more_than_50_years_ahead(year: int, ahead: int) -> None:
+    """In whichever century that is, also around the turn of one."""
+    now = datetime(year, 7, 1, tzinfo=UTC).timestamp()
+    then = datetime(year + ahead, 3, 1, tzinfo=UTC)
+
+    assert parse_http_date(f"{then:%A, %d-%b-%y} 00:00:00 GMT", now) == then.timestamp()

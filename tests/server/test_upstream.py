@@ -105,6 +105,30 @@ def test_a_request_arrives_as_it_was_sent() -> None:
         assert elsewhere.lines(name) == []
 
 
+@pytest.mark.parametrize(
+    ("sent", "arrives"),
+    [
+        ("/%73/one/a%2Fb?q=/s/one", "/api/a%2Fb?q=/s/one"), ("/s/%6Fne/x", "/api/x"), ("/%2573/one/x", "/api/%2573/one/x"),
+        ("/s%2fone%2Fx", "/api/x"), ("/s/one%2f%2fx", "/api/%2fx"), ("/%53/one/x", "/api/%53/one/x"), ("/s/o%6ee", "/api/"), ("/s/one/%zz", "/api/%zz"),
+        ("/s/one/s/one/x", "/api/s/one/x"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_session_does_not_reach_the_upstream(sent: str, arrives: str) -> None:
+    """However much of its part of the path is percent-encoded, it is taken off, and nothing else is."""
+    elsewhere = Elsewhere()
+
+    async def test() -> None:
+        async with _behind(elsewhere, "/api") as (server, _):
+            server.sessions.create("one")
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(f"GET {sent} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            assert b" 200 OK" in await reader.read()
+            writer.close()
+
+    _run(test)
+    assert elsewhere.heads[-1][0] == f"GET {arrives} HTTP/1.1".encode()
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"]),

@@ -75,5 +75,5 @@ def _seconds(parts: dict[str, str], now: float) -> float | None:
 
 def _century(year: int, now: float) -> int:
     this_year = datetime.fromtimestamp(now, UTC).year
-    full = this_year - this_year % 100 + year
-    return full - 100 if full > this_year + 50 else full
+    earliest = this_year - 49
+    return earliest + (year - earliest) % 100

@@ -26,8 +26,10 @@ _PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _CANDIDATES = (re.compile(r"[A-Za-z0-9._~+-]{4,}"), re.compile(r"[A-Za-z0-9._~+/-]{4,}={0,2}"))
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,23}")
+"""What an authentication scheme is called; what is longer may be a secret itself."""
 _RECENT = 64
-_COOKIE_PAIR = re.compile(r"([^=;\s]+)=([^;]*)")
+_COOKIE_PAIR = re.compile(r"[^;\s][^;]*")
 
 
 class Redactor:
@@ -65,12 +67,13 @@ class Redactor:
         if lower in _NO_SECRET:
             return value
         if lower == b"set-cookie":
-            return _COOKIE_PAIR.sub(_digest_pair, value, count=1)
+            return self.text(_COOKIE_PAIR.sub(_digest_pair, value, count=1))
         if lower == b"cookie":
-            return _COOKIE_PAIR.sub(_digest_pair, value) if "=" in value else credential_digest(value)
+            return self.text(_COOKIE_PAIR.sub(_digest_pair, value))
         if lower == self._token_header or _SECRET_HEADER.search(lower.decode("latin-1")):
             scheme, _, secret = value.partition(" ")
-            return f"{scheme} {credential_digest(secret.strip())}" if secret else credential_digest(value)
+            named = secret and _SCHEME.fullmatch(scheme) is not None
+            return f"{self.text(scheme)} {credential_digest(secret.strip())}" if named else credential_digest(value)
         return self.text(value)
 
     def _unless_issued(self, found: re.Match[str]) -> str:
@@ -78,4 +81,5 @@ class Redactor:
 
 
 def _digest_pair(found: re.Match[str]) -> str:
-    return f"{found[1]}={credential_digest(found[2])}"
+    name, sign, secret = found[0].partition("=")
+    return f"{name}={credential_digest(secret)}" if sign else credential_digest(name)

@@ -204,9 +204,22 @@ def _target(scope: Any) -> bytes:
     """Return the request's target without the part of the path that names the session, as it was sent."""
     prefix = scope.get("root_path", "").encode()
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    path = raw.removeprefix(prefix) or b"/"
+    path = _without(prefix, raw) or b"/"
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path
+
+
+def _without(prefix: bytes, raw: bytes) -> bytes:
+    """Return a path without its beginning, be that written in percent-encodings or not (RFC 3986 §2.3)."""
+    rest = raw
+    for byte in prefix:
+        if rest[:1] == bytes([byte]):
+            rest = rest[1:]
+        elif rest[:3].lower() == b"%%%02x" % byte:
+            rest = rest[3:]
+        else:
+            return raw
+    return b"/" + rest[3:] if prefix and rest[:3].lower() == b"%2f" else rest
 
 
 async def _body(receive: Receive) -> bytes:

@@ -8,14 +8,15 @@ Sources of the words: RFC 9110 (status), RFC 9112 §8 (incomplete messages).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 from sadpath.core.events import ExchangeEvent
 
-__all__ = ["INVALID", "Limits", "Sight", "header", "json_of", "look", "retry_after_of"]
+__all__ = ["HTTP_DATES", "INVALID", "Limits", "Sight", "header", "json_of", "look", "retry_after_of"]
 
 _CLOSED_EARLY = frozenset({"closed", "reset", "protocol"})
 """Systems blur how a connection ended before an answer …"""
@@ -29,6 +30,17 @@ _IN_TIME = 0.75
 
 _RACE = 0.05
 """Seconds by which two clocks on a busy machine may disagree about what came first."""
+
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_LONG_DAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
+HTTP_DATES: dict[Literal["imf", "rfc850", "asctime"], re.Pattern[str]] = {
+    "imf": re.compile(f"{_DAY}, [0-9]{{2}} {_MONTH} [0-9]{{4}} {_TIME} GMT"),
+    "rfc850": re.compile(f"{_LONG_DAY}, [0-9]{{2}}-{_MONTH}-[0-9]{{2}} {_TIME} GMT"),
+    "asctime": re.compile(f"{_DAY} {_MONTH} [ 0-9][0-9] {_TIME} [0-9]{{4}}"),
+}
+"""The three forms of a date in HTTP (RFC 9110 §5.6.7)."""
 
 INVALID = object()
 """What ``json_of`` returns for a body that is not JSON."""
@@ -230,16 +242,27 @@ def retry_after_of(exchange: ExchangeEvent) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdecimal():
         return float(value) if len(value) <= 15 else float("inf")
-    then, now = _date(value), _date(header(exchange, "date") or "")
+    now = _date(header(exchange, "date") or "")
+    then = None if now is None else _date(value, now)
     if then is None or now is None:
         return None
     return max(0.0, then - now - 1.0)
 
 
-def _date(value: str) -> float | None:
-    """Return an HTTP date as Unix seconds; all three forms of RFC 9110 §5.6.7 are read."""
+def _date(value: str, now: float | None = None) -> float | None:
+    """Return an HTTP date as Unix seconds; all three forms of RFC 9110 §5.6.7 are read, and no other.
+
+    A year of two digits is the one that lies no more than 50 years ahead of ``now``.
+    """
+    value = value.strip()
+    form = next((name for name, pattern in HTTP_DATES.items() if pattern.fullmatch(value)), None)
+    if form is None:
+        return None
     try:
         found = parsedate_to_datetime(value)
+        if now is not None and form == "rfc850":
+            earliest = datetime.fromtimestamp(now, UTC).year - 49
+            found = found.replace(year=earliest + (found.year - earliest) % 100)
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

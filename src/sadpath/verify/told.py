@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from sadpath.core.events import ExchangeEvent
-from sadpath.verify.sight import header, retry_after_of
+from sadpath.verify.sight import HTTP_DATES, header, retry_after_of
 
 __all__ = ["FORMS", "TELLING", "Form", "Told", "told_by", "unreadable"]
 
@@ -25,13 +25,11 @@ FORMS: dict[Form, str] = {
 }
 """The four forms, as sentences name them."""
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _WRITTEN: dict[Form, re.Pattern[str]] = {
     "seconds": re.compile("[0-9]+"),
-    "imf": re.compile(f"[A-Z][a-z]{{2}}, [0-9]{{2}} {_MONTH} [0-9]{{4}} {_TIME} GMT"),
-    "rfc850": re.compile(f"[A-Z][a-z]{{5,8}}, [0-9]{{2}}-{_MONTH}-[0-9]{{2}} {_TIME} GMT"),
-    "asctime": re.compile(f"[A-Z][a-z]{{2}} {_MONTH} [ 0-9][0-9] {_TIME} [0-9]{{4}}"),
+    "imf": HTTP_DATES["imf"],
+    "rfc850": HTTP_DATES["rfc850"],
+    "asctime": HTTP_DATES["asctime"],
 }
 
 
