@@ -3,22 +3,22 @@
     scripts/mutation                            every module in src/sadpath/verify/clauses
     scripts/mutation retry.py auth.py --jobs 2
 
-The changes are cosmic-ray's. They are tried in memory: this process has imported what the tests need, save the clauses;
-for each change it forks, and in the fork the changed source is imported in the module's place. So no file of the
-checkout is touched, whoever else works in it, and a change that is noticed costs a second rather than five.
+The changes are cosmic-ray's. They are tried in memory, so no file of the checkout is touched, whoever else works in it:
+the tests that could notice are collected once, and for each change a fork puts the changed module in the other's place
+and runs them, first those that noticed the change before, until one fails. Properties are tried with few examples
+first; a change that nothing notices so is tried again with as many as usual.
 
-A change that no test notices *survives*. It is printed with its diff; ``tests/clauses/survivors.toml`` holds those that
-are explained (a change that makes no difference, or none that a test should pin). The run fails for a survivor that is
-not, and for an explanation of a change that is noticed after all, or that can no longer be made.
+A change that no test notices then *survives*. It is printed with its diff; ``tests/clauses/survivors.toml`` holds
+those that are explained (a change that makes no difference, or none that a test should pin). The run fails for a
+survivor that is not, and for an explanation of a change that is noticed after all, or that can no longer be made.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
-import importlib.abc
-import importlib.util
+import gc
+import importlib
 import multiprocessing
 import os
 import re
@@ -27,11 +27,13 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import wait
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any, Self
 
 import hypothesis
 import pytest
@@ -39,7 +41,8 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
-# For the forks, which need not import these again; not the clauses, nor anything that imports them.
+# For the forks, which need not import these again; not the clauses, nor anything that imports them: a change is made to
+# what is in the working tree when its module's turn comes.
 import sadpath.drivers.messages
 import sadpath.faults
 import sadpath.scenario.loader
@@ -59,8 +62,14 @@ NO_FAMILY = ("__init__", "base")
 WITHOUT = ("test_bundled_scenarios.py", "test_registry.py", "test_truth_registry.py")
 """Test files that judge no told traces, or (the second) of which only some tests are about one clause."""
 
-OF_EACH = ("test_an_empty_case_proves_nothing", "test_what_is_not_promised_is_unsupported")
-"""Tests in test_registry.py that are run for each clause."""
+OF_EACH = (
+    "test_an_empty_case_proves_nothing", "test_what_is_not_promised_is_unsupported",
+    "test_a_standard_binds_whatever_is_promised",
+)  # fmt: skip
+"""Tests in test_registry.py that are run for each clause; the last is only about those that a standard makes a must."""
+
+FEW, USUAL = 8, 100
+"""Examples for a property: first, and for what was not noticed with those. A test's own number stays."""
 
 OPERATORS = (
     "AddNot", "NumberReplacer", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceBreakWithContinue",
@@ -74,9 +83,10 @@ OPERATORS = (
 """Small changes that somebody could make by mistake; the rest of cosmic-ray's would be seen by the type checker, or is
 the same again: ``|`` stands in annotations, and ``<`` for ``>`` is what ``AddNot`` does."""
 
-CPU_SECONDS, SECONDS = 60, 900.0
-"""How long the tests may take with a change, by the processor's time and by the clock: one that makes them loop or hang
-has been noticed. The first does not depend on what else the machine has to do."""
+CPU_SECONDS, CPU_TIMES, SECONDS, MEMORY = 10, 5, 900.0, 4 * 2**30
+"""What the tests may take with a change: the processor's time, so many seconds and so many times what they take
+without; seconds by the clock; bytes. One that makes them loop or hang has been noticed. The first does not depend on
+what else the machine has to do."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +131,22 @@ class Explanation:
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
-    """Yield every change of a module, none of them twice."""
+    """Yield every change of a module, none of them twice, from top to bottom."""
     source = path.read_text(encoding="utf-8")
     seen = {source}
-    for name in OPERATORS:
-        operator = get_operator(f"core/{name}")()
-        positions = sum(len(list(operator.mutation_positions(node))) for node in ast_nodes(get_ast(source)))
-        for occurrence in range(positions):
-            changed = mutate_code(source, operator, occurrence)
-            if changed is not None and changed not in seen and _compiles(changed):
-                seen.add(changed)
-                yield Mutant(path.name, *_difference(source, changed), changed)
+    operators = [get_operator(f"core/{name}")() for name in OPERATORS]
+    above, parts = "", [str(node.get_code()) for node in get_ast(source).children]
+    for part in parts:  # a statement at a time, for each change parses what it is made in
+        below = source[len(above) + len(part) :]
+        for operator in operators:
+            positions = sum(len(list(operator.mutation_positions(node))) for node in ast_nodes(get_ast(part)))
+            for occurrence in range(positions):
+                changed = mutate_code(part, operator, occurrence)
+                whole = source if changed is None else f"{above}{changed}{below}"
+                if whole not in seen and _compiles(whole):
+                    seen.add(whole)
+                    yield Mutant(path.name, *_difference(source, whole), whole)
+        above += part
 
 
 def _compiles(source: str) -> bool:
@@ -159,94 +174,242 @@ def _difference(one: str, other: str) -> tuple[int, str, str, str]:
     return first, "\n".join(minus), "\n".join(plus), a[first - 2].strip() if first > 1 else ""
 
 
-class Swapped(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a mutant in its module's place."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        self._name = f"{PACKAGE}.{mutant.module.removesuffix('.py')}"
-        self._code = compile(mutant.source, str(CLAUSES / mutant.module), "exec")
-
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> object:
-        """Return how to import it; nothing for any other module."""
-        return importlib.util.spec_from_loader(fullname, self) if fullname == self._name else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Fill the module with what the mutant defines."""
-        exec(self._code, module.__dict__)  # noqa: S102 - this is what importing a module does
-
-
 def tests_of(module: str) -> list[str]:
-    """Return the test files that speak of a module's clauses, those named after its family first, and what is for each.
+    """Return the test files that speak of a module's clauses, those of its family first, and what is for each clause.
 
-    A file that speaks of none of them cannot notice a change of the module.
+    A file that speaks of none of them cannot notice a change of the module. What another module of clauses takes from
+    it is judged by that one's tests.
     """
     family = module.removesuffix(".py").partition("_")[0]
-    ids = re.findall(r'\bid="([A-Z]+-\d+)"', (CLAUSES / module).read_text(encoding="utf-8"))
+    takes = f"from {PACKAGE}.{module.removesuffix('.py')} import"
+    texts = {path.name: path.read_text(encoding="utf-8") for path in CLAUSES.glob("*.py")}
+    users = [module, *sorted(name for name, text in texts.items() if takes in text)]
+    ids = [name for user in users for name in re.findall(r'\bid="([A-Z]+-\d+)"', texts[user])]
+    musts = [name for user in users if "must_for=" in texts[user] for name in ids]
     files = [path for path in sorted(TESTS.glob("test_*.py")) if path.name not in WITHOUT]
-    texts = {path: path.read_text(encoding="utf-8") for path in files}
-    own = [path for path in files if any(f'"{name}"' in texts[path] for name in ids)]
-    own.sort(key=lambda path: (f"_{family}" not in path.name, path.name))
-    registry = [f"{TESTS / 'test_registry.py'}::{test}[{name}]" for test in OF_EACH for name in ids]
+    speaks = {path: any(f'"{name}"' in path.read_text(encoding="utf-8") for name in ids) for path in files}
+    own = sorted((path for path in files if speaks[path]), key=lambda path: (f"_{family}" not in path.name, path.name))
+    registry = [f"{TESTS / 'test_registry.py'}::{test}[{name}]" for test in OF_EACH[:-1] for name in ids]
+    registry += [f"{TESTS / 'test_registry.py'}::{OF_EACH[-1]}[{name}]" for name in musts]
     return [*map(str, own), *registry]
 
 
-def prepare() -> None:
-    """See to it that forks find the tests, and that Hypothesis draws the same in each."""
-    if any(name.startswith(PACKAGE) for name in sys.modules):
-        raise SystemExit("the clauses have been imported: no change of them would be seen")
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
-    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-    hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
-    hypothesis.settings.load_profile("mutation")
+def put_in_place(mutant: Mutant) -> None:
+    """Let a changed module take its module's place: in the registry, and wherever something of it was imported."""
+    base = importlib.import_module(f"{PACKAGE}.base")
+    module = _module(mutant)
+    old = {name: item for name, item in vars(module).items() if _is_own(item, module, base)}
+    for item in old.values():
+        if isinstance(item, base.Clause):
+            del base._CLAUSES[item.id]  # noqa: SLF001 - nobody else may take a clause back
+    exec(compile(mutant.source, str(CLAUSES / mutant.module), "exec"), vars(module))  # noqa: S102 - as an import does
+    new = {id(item): vars(module)[name] for name, item in old.items()}
+    for other in [item for name, item in sys.modules.items() if name.startswith(("sadpath.", "tests."))]:
+        for name, item in list(vars(other).items()):
+            if id(item) in new:
+                setattr(other, name, new[id(item)])
 
 
-def run_tests(mutant: Mutant | None, files: list[str]) -> None:
-    """In a fork: run the tests on a mutant, None for the module as it is, and exit with what pytest says."""
-    sys.dont_write_bytecode = True
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    words = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *files]
-    if mutant is None:
-        code = pytest.main(words)
-    else:
-        sys.meta_path.insert(0, Swapped(mutant))
-        with Path(os.devnull).open("w") as null, contextlib.redirect_stdout(null), contextlib.redirect_stderr(null):
-            code = pytest.main(words)
-    sys.stdout.flush()
-    os._exit(int(code))
+def _module(mutant: Mutant) -> ModuleType:
+    return sys.modules[f"{PACKAGE}.{mutant.module.removesuffix('.py')}"]
 
 
-def survivors(work: Sequence[Mutant], files: list[str], jobs: int) -> list[Mutant]:
-    """Return the mutants that no test notices.
+def _is_own(item: Any, module: ModuleType, base: ModuleType) -> bool:
+    return isinstance(item, base.Clause) or getattr(item, "__module__", None) == module.__name__
+
+
+@dataclass
+class Trial:
+    """A plugin of pytest: instead of running the tests that it has collected, it tries changes with them, in forks.
+
+    ``left`` are the numbers of the changes that no test noticed, ``useless`` names what fails without any change.
+    """
+
+    work: Sequence[Mutant]
+    jobs: int
+    strict: bool
+    left: list[int] = field(default_factory=list)
+    useless: str = ""
+    items: list[pytest.Item] = field(default_factory=list)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try all changes; True tells pytest that this was all."""
+        if session.testsfailed:
+            raise SystemExit("the tests cannot be collected")
+        self.items = list(session.items)
+        gc.collect()
+        gc.freeze()
+        seconds = self._without(session)
+        if self.useless:
+            return True
+        waiting = list(range(len(self.work)))[::-1]
+        running: dict[BaseProcess, tuple[int, list[pytest.Item], SynchronizedArray[int], float]] = {}
+        while waiting or running:
+            while waiting and len(running) < self.jobs:
+                number, failed = waiting.pop(), CONTEXT.Array("b", len(self.items))
+                process = CONTEXT.Process(target=self._run, args=(session, self.work[number], seconds, failed))
+                process.start()
+                running[process] = number, self.items, failed, time.monotonic() + SECONDS
+            wait([process.sentinel for process in running], timeout=1.0)
+            for child, (number, items, failed, latest) in list(running.items()):
+                if child.is_alive() and time.monotonic() < latest:
+                    continue
+                child.kill()
+                child.join()
+                del running[child]
+                if child.exitcode == 0:
+                    self.left.append(number)
+                else:  # the next change is near this one, so what noticed this one goes first
+                    first = [item for item, told in zip(items, failed[:], strict=True) if told]
+                    self.items = first + [item for item in self.items if item not in first]
+        return True
+
+    def _without(self, session: pytest.Session) -> int:
+        """Run the tests on the module as it is; return how much of the processor's time a change may take.
+
+        A property may need more than a few examples to have seen what it wants to see. So a test that fails here has no
+        part where the rest is not ``strict``: what it would notice it may notice later. Nor has a property that runs no
+        code of the module: it draws and does the same whatever the change.
+        """
+        failed, idle = CONTEXT.Array("b", len(self.items)), CONTEXT.Array("b", len(self.items))
+        used = CONTEXT.Value("d", 0.0)
+        more = {"idle": idle, "used": used}
+        process = CONTEXT.Process(target=self._run, args=(session, None, 3600, failed), kwargs=more)
+        process.start()
+        process.join()
+        useless = [item for item, told in zip(self.items, failed[:], strict=True) if told]
+        if process.exitcode or all(idle[:]) or (useless and self.strict):
+            self.useless = ", ".join(item.nodeid for item in useless) or "one that ends them all"
+        away = [item for item, told in zip(self.items, idle[:], strict=True) if told and _is_property(item)]
+        self.items = [item for item in self.items if item not in useless and item not in away]
+        return CPU_SECONDS + int(CPU_TIMES * used.value)
+
+    def _run(
+        self,
+        session: pytest.Session,
+        mutant: Mutant | None,
+        seconds: int,
+        failed: SynchronizedArray[int],
+        *,
+        idle: SynchronizedArray[int] | None = None,
+        used: Synchronized[float] | None = None,
+    ) -> None:
+        """In a fork: run the tests, with a change until one fails; exit with whether one did."""
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        try:
+            if mutant is not None:
+                put_in_place(mutant)
+            for number, item in enumerate(self.items):
+                before, failed[number] = session.testsfailed, 1
+                following = self.items[number + 1] if number + 1 < len(self.items) else None
+                with Watching(_module(self.work[0]).__file__, watch=idle is not None) as watching:
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if idle is not None:
+                    idle[number] = not watching.seen
+                if session.testsfailed == before:
+                    failed[number] = 0
+                elif mutant is not None:
+                    os._exit(1)
+            if used is not None:
+                used.value = time.process_time()
+        except BaseException:  # noqa: BLE001 - whatever it is, it has been noticed
+            os._exit(1)
+        os._exit(0)
+
+
+class Watching:
+    """Sees whether code of a file runs."""
+
+    def __init__(self, path: str | None, *, watch: bool) -> None:
+        self.seen = False
+        self._path = path
+        self._watch = watch
+
+    def __enter__(self) -> Self:
+        if self._watch:
+            sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watch:
+            sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename == self._path:
+            self.seen = True
+            sys.setprofile(None)
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return hypothesis.is_hypothesis_test(getattr(item, "obj", None))
+
+
+CONTEXT = multiprocessing.get_context("fork")
+
+
+def tried(work: Sequence[Mutant], files: list[str], jobs: int, examples: int) -> list[Mutant]:
+    """Return the mutants that no test notices with so many examples.
 
     Raises:
         SystemExit: if the tests fail on the module as it is, so that they would notice anything.
     """
-    context = multiprocessing.get_context("fork")
-    plain = context.Process(target=run_tests, args=(None, files))
-    plain.start()
-    plain.join()
-    if plain.exitcode:
-        raise SystemExit(f"the tests fail without any change: {' '.join(files)}")
-    waiting, left = list(reversed(work)), []
-    running: dict[BaseProcess, tuple[Mutant, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            mutant = waiting.pop()
-            process = context.Process(target=run_tests, args=(mutant, files))
-            process.start()
-            running[process] = mutant, time.monotonic() + SECONDS
-        wait([process.sentinel for process in running], timeout=1.0)
-        for process, (mutant, latest) in list(running.items()):
-            if process.is_alive() and time.monotonic() < latest:
-                continue
-            if process.is_alive():
-                process.kill()
-            process.join()
-            del running[process]
-            if process.exitcode == 0:
-                left.append(mutant)
-                print(f"survives: {mutant.diff()}", flush=True)
+    receiver, sender = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_try, args=(sender, work, files, jobs, examples))
+    process.start()
+    sender.close()
+    try:
+        left, useless = receiver.recv()
+    except EOFError:
+        raise SystemExit(f"the tests could not be run: {' '.join(files)}") from None
+    process.join()
+    if useless:
+        raise SystemExit(f"the tests fail without any change: {useless}")
+    return [work[number] for number in sorted(left)]
+
+
+def _try(sender: Connection, work: Sequence[Mutant], files: list[str], jobs: int, examples: int) -> None:
+    """In a fork: collect the tests, and let the plugin try the changes with them. Hypothesis draws the same in each."""
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    sys.dont_write_bytecode = True
+    hypothesis.settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        max_examples=examples,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),  # a busy machine must not notice for the tests
+    )
+    hypothesis.settings.load_profile("mutation")
+    trial = Trial(work, jobs, strict=examples == USUAL)
+    words = [
+        "-s",
+        "-q",
+        "-q",
+        "--no-header",
+        "--no-summary",
+        "--assert=plain",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    pytest.main([*words, "-m", "not slow", *files], plugins=[trial])
+    sender.send((trial.left, trial.useless))
+    sender.close()
+
+
+def survivors(work: Sequence[Mutant], files: list[str], jobs: int) -> list[Mutant]:
+    """Return the mutants that no test notices; each has been tried with all of them, and with the usual examples."""
+    left = tried(work, files, jobs, FEW)
+    left = tried(left, files, jobs, USUAL) if left else left
+    for mutant in left:
+        print(f"survives: {mutant.diff()}", flush=True)
     return left
 
 
@@ -300,7 +463,6 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in names:
             print(f"{name}: {sum(1 for _ in mutants(CLAUSES / name))} changes")
         return 0
-    prepare()
     good = [check(name, options.jobs) for name in names]
     return 0 if all(good) else 1
 
