@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ DRAWN = st.one_of(
     FAULTS,
     st.just({"delay": {"uniform": {"min": "0s", "max": "300ms"}}}),
     st.just({"delay": {"lognormal": {"median": "40ms", "sigma": 1.5}, "at": "head"}}),
+    st.sampled_from([{"bursts": {"bad": 0.5, "good": 0.3}}, {"bursts": {"bad": 0.3, "good": 0.6, "loss": 0.5}}]),
+    st.sampled_from(["garbage", {"garbage": 7}]),
 )
 ON = st.sampled_from(["*", "users.get", {"role": "read"}, {"method": "GET", "path": "/users/*"}, "settings.get"])
 CHANCE = st.one_of(st.none(), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]))
@@ -66,6 +69,39 @@ def test_what_was_drawn_meets_the_client_again(
     assert [event.fired_names() for event in first.played.exchanges] == [
         event.fired_names() for event in again.played.exchanges
     ]
+
+
+@pytest.mark.parametrize("fault", [{"bursts": {"bad": 0.5, "good": 0.3, "loss": 0.7}}, "garbage"])
+@pytest.mark.parametrize("beside", [[], [{"delay": "5ms"}]])
+def test_a_fault_that_draws_is_written_down_where_its_rule_is_moved(fault: Any, beside: list[Any]) -> None:
+    """A rule that only ever decides where an earlier one misses does the same, bytes and all, in that one's plan."""
+    rules = [{"on": "*", "chance": 0.3, "fault": {"status": 503}}, {"on": "*", "fault": [*beside, fault]}]
+    data = {"seed": 11, "faults": rules, "calls": [*CALLS, *CALLS], "heal": False}
+    case = sim_case(data, client(Small, "small"))
+    first = play(case)
+    fixed = resolved(first.played, session_key(case))
+    again = play(sim_case({**fixed.to_file(), "title": "x"}, case.client))
+
+    assert {"bursts", "garbage"} & {name for event in first.played.exchanges for name in event.fired_names()}
+    assert len(fixed.faults) == 1
+    assert is_resolved(fixed)
+    assert first.network.digest == again.network.digest
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_drawn"),
+    [
+        ({"bursts": {"bad": 1, "good": 0}}, False),
+        ({"bursts": {"bad": 1, "good": 1}}, False),
+        ({"bursts": {"bad": 1, "good": 0, "loss": 0.5}}, True),
+        ({"bursts": {"bad": 0.1, "good": 0}}, True),
+        ({"garbage": {"size": 9, "drawn": 0.25}}, False),
+        ("garbage", True),
+    ],
+)
+def test_what_is_certain_is_not_drawn(fault: Any, is_drawn: bool) -> None:
+    """Probabilities of 0 and 1 and bytes that were drawn already leave nothing to chance."""
+    assert is_resolved(scenario({"faults": [{"on": "*", "fault": fault}], "calls": READ})) is not is_drawn
 
 
 def test_a_scenario_without_chance_stays_as_its_author_wrote_it() -> None:

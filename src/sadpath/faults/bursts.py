@@ -41,9 +41,13 @@ class Bursts(Fault):
 
     async def on_response(self, exchange: Exchange) -> None:
         """Lose the answer, if it is its turn."""
-        if self._is_bad(exchange) and exchange.draw(self.name, "loss") < self.loss:
+        if self.loses(exchange):
             exchange.fire(self, "response")
             await exchange.end("reset")
+
+    def loses(self, exchange: Exchange) -> bool:
+        """Tell whether this exchange's answer is lost."""
+        return self._is_bad(exchange) and exchange.draw(self.name, "loss") < self.loss
 
     def _is_bad(self, exchange: Exchange) -> bool:
         """Tell how the link is at this match: what it was before, and one move further."""

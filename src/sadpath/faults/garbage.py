@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from sadpath.core.units import Size
 from sadpath.faults.base import Exchange, Fault
@@ -25,8 +25,8 @@ def _some(size: int) -> int:
 class Garbage(Fault):
     """Sends so many random bytes in the place of the answer, and then FIN; the backend has run.
 
-    The bytes are drawn by key, so the n-th match of a rule sends the same ones in every run. The first one is no
-    letter, so that they never look like HTTP.
+    The bytes are drawn by key, so the n-th match of a rule sends the same ones in every run; ``drawn`` is what was
+    drawn, where that has been written down. The first one is no letter, so that they never look like HTTP.
     """
 
     name: ClassVar[str] = "garbage"
@@ -42,13 +42,18 @@ class Garbage(Fault):
     }
 
     size: Annotated[Size, AfterValidator(_some)] = 512
+    drawn: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     async def on_response(self, exchange: Exchange) -> None:
         """Send it, and end."""
-        drawn = hashlib.shake_128(repr(exchange.draw(self.name)).encode()).digest(self.size)
+        sent = hashlib.shake_128(repr(self.draw(exchange)).encode()).digest(self.size)
         exchange.fire(self, "response")
-        exchange.write(b"\xff" + drawn[1:])
+        exchange.write(b"\xff" + sent[1:])
         await exchange.break_off()
+
+    def draw(self, exchange: Exchange) -> float:
+        """Return the number from which this exchange's bytes come."""
+        return exchange.draw(self.name) if self.drawn is None else self.drawn
 
 
 FAULTS.register(Garbage)

@@ -2,7 +2,8 @@
 
 A rule with ``chance`` becomes a plan, one step for each exchange that came to it, in order of arrival. Where it missed,
 a later rule decided; so that rule's step stands in its place, and is missing from the later rule's own plan. Delays
-that were drawn become fixed ones. Everything else stays as its author wrote it.
+that were drawn become fixed ones, a link that was good or bad is so for certain, and garbage is the same garbage.
+Everything else stays as its author wrote it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sadpath.core.chance import Key, draw
 from sadpath.core.events import ExchangeEvent
 from sadpath.engine.connecting import Connecting
 from sadpath.engine.plan import Plan, matches
+from sadpath.faults.bursts import Bursts
 from sadpath.faults.delay import Delay
+from sadpath.faults.garbage import Garbage
 from sadpath.scenario.model import ChangeFaults, Fault, Match, Rule, Scenario, Step
 from sadpath.scenario.roles import Operation, Roles
 from sadpath.server.other_origin import OPERATION as OTHER_ORIGIN
@@ -166,7 +170,7 @@ def _takes(rule: Rule, operation: Operation) -> bool:
     return matches(rule.on, operation.id, operation.role, operation.method, path)
 
 
-# Faults whose settings are drawn
+# Faults that draw
 
 
 def _is_drawn(rule: Rule) -> bool:
@@ -175,28 +179,53 @@ def _is_drawn(rule: Rule) -> bool:
 
 def _draws(fault: Fault) -> bool:
     settings = fault.settings
-    return isinstance(settings, Delay) and settings.time is None
+    match settings:
+        case Delay():
+            return settings.time is None
+        case Bursts():
+            return any(0 < chance < 1 for chance in (settings.bad, settings.good, settings.loss))
+        case Garbage():
+            return settings.drawn is None
+        case _:
+            return False
 
 
 def _fixed(step: Step, key: Sequence[Key]) -> Step:
-    return tuple(_without_draw(fault, key) for fault in step)
+    drawing: Any = _Drawing(key)
+    return tuple(_without_draw(fault, drawing) if _draws(fault) else fault for fault in step)
 
 
-def _without_draw(fault: Fault, key: Sequence[Key]) -> Fault:
-    settings = fault.settings
-    if not isinstance(settings, Delay) or settings.time is not None:
-        return fault
-    seconds = max(_SHORTEST, settings.seconds(_Drawing(key)))  # type: ignore[arg-type]  # a delay asks for a draw alone
-    fixed = settings.model_copy(update={"time": seconds, "uniform": None, "lognormal": None})
-    return fault.model_copy(update={"settings": fixed, "alias": None})
+def _without_draw(fault: Fault, drawing: Any) -> Fault:
+    """Return a fault that does without a draw what it did with this one."""
+    settings, update = fault.settings, dict[str, Any]()
+    match settings:
+        case Delay():
+            update = {"time": max(_SHORTEST, settings.seconds(drawing)), "uniform": None, "lognormal": None}
+        case Bursts():
+            lost = settings.loses(drawing)
+            update = {"bad": float(lost), "good": float(not lost), "loss": 1.0}
+        case Garbage():
+            update = {"drawn": settings.draw(drawing)}
+        case _:
+            pass
+    return fault.model_copy(update={"settings": settings.model_copy(update=update), "alias": None})
 
 
 class _Drawing:
-    """The part of an exchange that a fault draws from."""
+    """The part of an exchange that a fault draws from; ``key`` is its decision's, and ends with its match."""
 
     def __init__(self, key: Sequence[Key]) -> None:
-        self._key = key
+        self._rule, last = tuple(key[:-1]), key[-1]
+        self.match = int(last)
 
     def draw(self, *key: Key) -> float:
         """Return a number in [0, 1) that depends on the key alone."""
-        return draw(*self._key, *key)
+        return self.draw_at(self.match, *key)
+
+    def draw_at(self, match: int, *key: Key) -> float:
+        """Return what another exchange of the same rule draws."""
+        return draw(*self._rule, match, *key)
+
+    def memory(self, _fault: object) -> dict[str, Any]:
+        """Return what a fault remembers of earlier exchanges: nothing, it draws for those again."""
+        return {}
