@@ -53,3 +53,29 @@ def test_it_is_known_without_tags_whose_request_it_is() -> None:
     trace = story.trace()
 
     assert [item.exchange for item in trace.exchanges_of(trace.calls[0])] == [1]
+
+
+@pytest.mark.parametrize("leaks", [(), (0,), (1,), (2,), (0, 1, 2)])
+def test_without_a_session_at_first_only_a_token_proves_that_there_is_one(leaks: tuple[int, ...]) -> None:
+    """AUTH-15 is exercised, in a case that began signed out, by whichever request to another origin has a token."""
+    story = Story(facts={"started_signed_in": False})
+    for number in range(3):
+        call = story.call("http", ABROAD, token=1 if number in leaks else None)
+        call.meets(200, path="/users/1").ok()
+        story.events[-1].operation = story.events[-1].role = "other_origin"
+
+    assert story.verdict("AUTH-15") == ("fail" if leaks else "not_exercised")
+
+
+def test_whose_token_it_was() -> None:
+    """AUTH-15 names the call whose request took the token abroad, or the client where that is not known."""
+    story = _abroad(token=1)
+    story.call().meets(200).ok()
+    story.events[0].path = "/users/7"
+    own = story.judge("AUTH-15").findings[0]
+    story.events[0].call = None
+    nobody = story.judge("AUTH-15").findings[0]
+
+    assert (own.call, own.exchanges) == ("c0/0", (1,))
+    assert own.sentence.startswith("Call c0/0 (")
+    assert (nobody.call, nobody.sentence) == (None, "The client sent the API's token to another origin (exchange 1).")

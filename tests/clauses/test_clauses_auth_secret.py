@@ -92,3 +92,56 @@ def test_short_tokens_are_left_alone() -> None:
 def test_a_log_must_be_handed_over() -> None:
     """AUTH-16 is unsupported for a client whose log is not captured."""
     assert Story(capabilities=ALL - {"log_capture"}).verdict("AUTH-16") == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (f"{SIGNED}", "Line 1 of the log holds a token issued in this case (whole)."),
+        (f"one\n{SIGNED}\nthree", "Line 2 of the log holds a token issued in this case (whole)."),
+        (f"one\n{OPAQUE}\nthree\n{SIGNED.rpartition('.')[2]}",
+         "Line 2 of the log holds a token issued in this case (whole), and 1 more of its lines hold one."),
+        (f"{SIGNED.rpartition('.')[2]}\n{OPAQUE}\n{OPAQUE}",
+         "Line 1 of the log holds a token issued in this case (its signature), and 2 more of its lines hold one."),
+        (quote(OPAQUE, safe=""), "Line 1 of the log holds a token issued in this case (whole, URL-encoded)."),
+    ],
+)  # fmt: skip
+def test_which_line_it_is(log: str, sentence: str) -> None:
+    """AUTH-16 says which line holds a token first, how it stands there, and in how many more lines."""
+    assert _story(log).sentences("AUTH-16") == [sentence]
+
+
+def test_a_token_across_lines_has_no_line() -> None:
+    """AUTH-16 names no line for a token that stands in none of them whole."""
+    story = Story(result=Result(log="a-token-in-two\nlines-of-its-own"), facts={"secrets": ("in-two\nlines-of-its-",)})
+    story.call().meets(200).ok()
+
+    assert story.sentences("AUTH-16") == ["A token issued in this case stands in the log, across its lines."]
+
+
+@pytest.mark.parametrize(("length", "verdict"), [(15, "pass"), (16, "fail"), (17, "fail")])
+def test_how_long_a_part_must_be(length: int, verdict: str) -> None:
+    """AUTH-16 looks for tokens, and for signatures, of 16 characters or more."""
+    part = "abcdefghijklmnopq"[:length]
+    for secret in (part, f"head.{part}"):
+        story = Story(result=Result(log=f"> {part} <"), facts={"secrets": (secret,)})
+        story.call().meets(200).ok()
+        assert story.verdict("AUTH-16") == verdict
+
+
+@pytest.mark.parametrize("secret", [".abcdefghijklmnopq", "no-dot-abcdefghijklmnopq", "a-long-head-of-its-own.short"])
+def test_what_has_no_signature(secret: str) -> None:
+    """AUTH-16 takes only what follows a head and a dot, and is long enough, for a signature."""
+    for part in ("abcdefghijklmnopq", "short"):
+        story = Story(result=Result(log=f"> {part} <"), facts={"secrets": (secret,)})
+        story.call().meets(200).ok()
+        assert story.verdict("AUTH-16") == "pass"
+
+
+def test_whose_url_it_was() -> None:
+    """AUTH-16 names the call whose URL held a token."""
+    story = _story(HARMLESS)
+    story.call("http", {"method": "GET", "path": "/users/1"}).meets(200, query=f"token={SIGNED}").ok()
+    found = story.judge("AUTH-16").findings[0]
+
+    assert (found.call, found.exchanges) == ("c1/0", (2,))

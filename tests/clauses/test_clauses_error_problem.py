@@ -96,6 +96,41 @@ def test_usual_problems_and_other_bodies_are_another_matter() -> None:
         assert story.verdict("ERROR-04") == "not_exercised"
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("a", "a is unknown"),
+        ("ab", "a and b are unknown"),
+        ("abc", "a, b and c are unknown"),
+        ("abcd", "a, b and c are unknown"),
+    ],
+)
+def test_the_sentence_on_a_problem(names: str, said: str) -> None:
+    """ERROR-04 names up to three of the members that nobody knows, and the kind that was due."""
+    story = _problem(404, dict.fromkeys(names, 1), "bug", 404)
+
+    assert story.sentences("ERROR-04")[0].endswith(
+        f"failed as bug (404) on the 404 of exchange 1, in whose body {said}; due is not_found."
+    )
+
+
+def test_the_sentence_on_a_problem_without_a_due_kind() -> None:
+    """ERROR-04 names no kind as due where the contract has none for the status."""
+    story = Story(policy={"errors": {"map": None}})
+    story.call().meets(404, body=b'{"x": 1}').fails("bug", 404)
+
+    assert story.sentences("ERROR-04")[0].endswith("in whose body x is unknown.")
+
+
+def test_a_problem_that_did_not_end_the_call_decides_nothing() -> None:
+    """ERROR-04 is not exercised where the call never ended, or ended cancelled."""
+    story = Story()
+    story.call().meets(404, body=b'{"title": 7}').hangs()
+    story.call(cancel_after=0.001).meets(404, body=b'{"title": 7}').cancelled()
+
+    assert story.verdict("ERROR-04") == "not_exercised"
+
+
 # ERROR-06
 
 
@@ -152,6 +187,41 @@ def test_a_broken_cache_is_another_matter(cache: str) -> None:
     story.call("users.delete", {"id": 1}).meets(204, body=b"").fails("cache")
 
     assert story.verdict("ERROR-06") == "not_exercised"
+
+
+def test_an_empty_success_that_is_not_its_end_is_another_matter() -> None:
+    """ERROR-06 finds nothing where the call was cancelled or answered from the cache after all, or never ended."""
+    story = Story(policy={"errors": {"empty_success": "error"}})
+    story.call(cancel_after=0.001).meets(204, body=b"").cancelled()
+    story.call().meets(204, body=b"").ok(source="cache")
+    assert story.verdict("ERROR-06") == "pass"
+
+    story = Story()
+    story.call().meets(204, body=b"").hangs()
+    assert story.verdict("ERROR-06") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("promise", "well", "due"), [("ok", False, "which is a success here"), ("error", True, "which is an error here")]
+)
+def test_what_an_empty_success_is(promise: str, well: bool, due: str) -> None:
+    """ERROR-06 says what the contract takes an empty success for."""
+    story = Story(policy={"errors": {"empty_success": promise}})
+    call = story.call().meets(204, body=b"")
+    if well:
+        call.ok(value=None)
+    else:
+        call.fails("decode", 204)
+
+    assert story.sentences("ERROR-06")[0].endswith(f"on the empty 204 of exchange 1, {due}.")
+
+
+def test_each_request_is_named_once() -> None:
+    """ERROR-06 finds one thing of a request, however often it was sent again after an empty success."""
+    story = Story()
+    story.call().meets(204, body=b"").meets(204, body=b"").meets(200).ok()
+
+    assert [found.exchanges for found in story.judge("ERROR-06").findings] == [(2, 3)]
 
 
 # ERROR-07
@@ -223,3 +293,51 @@ def test_what_can_be_sent_is_no_mistake(args: dict[str, Any]) -> None:
     story.call("http", args).fails("refused")
 
     assert story.verdict("ERROR-07") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"method": "GET", "path": "http://host:0/a"},
+        {"method": "GET", "path": "http:///a"},
+        {"method": "GET", "path": "ftp://host:1/a"},
+    ],
+)
+def test_a_url_needs_all_its_parts(args: dict[str, Any]) -> None:
+    """ERROR-07 is exercised by an absolute URL without a host, with port 0, or of another scheme."""
+    story = Story()
+    story.call("http", args).fails("refused")
+
+    assert story.verdict("ERROR-07") == "fail"
+
+
+def test_port_1_is_a_port() -> None:
+    """ERROR-07 is not exercised by an URL with the lowest port that there is."""
+    story = Story()
+    story.call("http", {"method": "GET", "path": "http://host:1/a"}).fails("refused")
+
+    assert story.verdict("ERROR-07") == "not_exercised"
+
+
+def test_what_ended_no_call_is_no_report_of_a_mistake() -> None:
+    """ERROR-07 is not exercised by a mistaken call that never ended, or that was cancelled."""
+    story = Story()
+    story.call("http", _BAD[0]).hangs()
+    story.call("http", _BAD[0]).cancelled()
+
+    assert story.verdict("ERROR-07") == "not_exercised"
+
+
+def test_the_sentences_on_mistakes() -> None:
+    """ERROR-07 says what the call did, and what is wrong with it."""
+    story = Story()
+    story.call("http", {"method": "GET", "path": "ftp://host/"}).fails("other", escaped=True)
+    story.call("http", {"method": "G T", "path": "/a"}).fails("refused")
+    story.call("http", {"method": "GET", "path": "/a", "headers": {"X Y": "a"}}).fails("bug", attempts=3)
+    said = [sentence.partition(") ")[2] for sentence in story.sentences("ERROR-07")]
+
+    assert said == [
+        "let an exception escape, since its URL is none of HTTP.",
+        "failed as refused, though its method is none; due is bug.",
+        "was tried in 3 attempts, though the name of a header is none.",
+    ]

@@ -267,6 +267,34 @@ def test_a_retried_page_comes_once(attempts: int, ids: list[int]) -> None:
     assert story.verdict("PAGE-04") == ("pass" if ids == [1, 2, 3, 4] else "fail")
 
 
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ([1, 2, 3], "ended well without 1 item of it."),
+        ([1, 2], "ended well without 2 items of it."),
+        ([1, 2, 3, 3, 4], "ended well with 1 item more than once of it."),
+    ],
+)
+def test_the_sentence_on_a_retried_page(ids: list[int], said: str) -> None:
+    """PAGE-04 says how many items of a page that was asked for again are missing, or come more than once."""
+    story = Story()
+    call = story.call("orders.list", {"limit": 2}, pages=True)
+    _asks(call, None, _items(1, 2), "m1")
+    call.meets(503, query=_query("m1")).waits(0.02)
+    _asks(call, "m1", _items(3, 4), None)
+    call.ok(value=_items(*ids))
+
+    assert [sentence.partition(" (exchanges 2 and 3), and ")[2] for sentence in story.sentences("PAGE-04")] == [said]
+
+
+def test_a_walk_that_no_report_ended_keeps_nothing() -> None:
+    """PAGE-04 is not exercised by a walk that failed by an exception, or whose failure the cache has answered."""
+    for facts in ({"escaped": True}, {"source": "cache"}):
+        story, call, _ = _failing(2)
+        call.fails("server", 503, **facts)
+        assert story.verdict("PAGE-04") == "not_exercised"
+
+
 # PAGE-05
 
 
@@ -307,3 +335,14 @@ def test_items_without_an_id_are_told_apart_by_all_of_them() -> None:
     call.ok(value=[{"name": "a"}, {"name": "b"}, {"name": "b"}])
 
     assert story.verdict("PAGE-05") == "fail"
+
+
+def test_the_sentences_on_a_shift() -> None:
+    """PAGE-05 counts only items that stood on two pages."""
+    for ids, said in (
+        ([1, 2, 2, 3, 3], "shows 1 item twice that stood on two pages, since the collection had shifted."),
+        ([1], "does not show 1 item that stood on two pages, since the collection had shifted."),
+    ):
+        story, call = _walk([_items(1, 2), _items(2, 3)])
+        call.ok(value=_items(*ids))
+        assert [sentence.partition(") ")[2] for sentence in story.sentences("PAGE-05")] == [said]

@@ -17,7 +17,7 @@ def _abroad(trace: Trace) -> list[ExchangeEvent]:
 
 
 def _went_abroad(trace: Trace) -> bool:
-    return bool(_abroad(trace)) and (trace.started_signed_in or _carries(trace, _abroad(trace)[-1]))
+    return any(trace.started_signed_in or _carries(trace, item) for item in _abroad(trace))
 
 
 def _carries(trace: Trace, item: ExchangeEvent) -> bool:
