@@ -482,6 +482,19 @@ def test_a_repetition_is_the_same_request() -> None:
         assert story.verdict("RETRY-12") == verdict, change
 
 
+@given(st.integers(1, 5000), st.integers(0, 5000), st.booleans())
+def test_a_body_that_was_not_read_may_be_the_same(size: int, again: int, chunked: bool) -> None:
+    """RETRY-12 takes a body that the server did not read for the same as one of its length, and for no other."""
+    head = [("Transfer-Encoding", "chunked")] if chunked else [("Content-Length", str(size))]
+    unread: dict[str, Any] = {"digest": None, "sent_headers": head, "fault": "request_close"}
+    next_head = head if chunked else [("Content-Length", str(again))]
+    read: dict[str, Any] = {"digest": "d1" if again or chunked else None, "sent_headers": next_head}
+    story = Story()
+    story.call("users.update", {"id": 1}).breaks(**unread).waits(0.3).meets(200, **read).ok()
+
+    assert story.verdict("RETRY-12") == ("pass" if chunked or size == again else "fail")
+
+
 def test_a_plain_fetch_after_304_drops_its_condition() -> None:
     """RETRY-12 lets the condition go after a 304, and only then."""
     condition = [("if-none-match", '"e"')]

@@ -17,6 +17,7 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.calls import OTHER_ORIGIN
 from sadpath.scenario.roles import Roles
 from sadpath.server.other_origin import OPERATION as ABROAD
+from sadpath.verify.bodies import same_body
 
 if TYPE_CHECKING:
     from sadpath.verify.trace import CallRecord
@@ -90,7 +91,7 @@ def _unlikely(exchange: ExchangeEvent, call: CallRecord | None, taken: dict[str,
     ended = last.t_ended if last.t_ended is not None else last.t_last_byte
     if ended is None or ended > exchange.t_arrived:
         return 3
-    same = last.body_digest == exchange.body_digest and last.idempotency_key == exchange.idempotency_key
+    same = same_body(last, exchange) and last.idempotency_key == exchange.idempotency_key
     failed = last.ended.how != "complete" or last.status is None or last.status >= 400
     return 0 if failed and same else 2
 

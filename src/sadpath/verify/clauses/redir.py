@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import urljoin, urlsplit
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.bodies import same_body
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.sight import header
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace
@@ -87,7 +88,7 @@ def _changed(item: ExchangeEvent, after: ExchangeEvent) -> str | None:
             else f"was sent as a {new} (exchange {after.exchange}) after the {status} of exchange "
             f"{item.exchange}, which redirects a {old}"
         )
-    if status in (307, 308) and item.body_digest != after.body_digest and old not in _SAFE:
+    if status in (307, 308) and old not in _SAFE and not same_body(item, after):
         return f"was sent on with another body (exchange {after.exchange}) after the {status} of {item.exchange}"
     return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.bodies import same_body
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.contract import Policy
 from sadpath.verify.retrying import RETRY_READS, Retries, attempts_of
@@ -301,7 +302,7 @@ def _was_repeated(trace: Trace) -> bool:
 def _differences(trace: Trace, step: Step) -> list[str]:
     before, after = step.before, step.after
     differing = []
-    if before.body_digest != after.body_digest and before.method == after.method:
+    if before.method == after.method and not same_body(before, after):
         differing.append("the body")
     if before.query != after.query:
         differing.append("the query")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sadpath.drivers.messages import ErrorReport
+from sadpath.verify.bodies import same_body
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import undecodable
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
@@ -76,7 +77,7 @@ def _not_sent_again(trace: Trace) -> Iterator[Finding]:
         first = trace.sight(unit.exchanges[0], unit.call)
         for step in trace.steps(unit):
             before, after = step.before, step.after
-            if step.kind != "hop" and before.method == after.method and before.body_digest != after.body_digest:
+            if step.kind != "hop" and before.method == after.method and not same_body(before, after):
                 yield found(
                     f"{unit.call.title}, whose body can be read once, was sent again (exchange {after.exchange}) after "
                     f"{answer_of(first)} in exchange {first.exchange.exchange}, with another body",
