@@ -93,3 +93,68 @@ def test_real_machines_get_slack(until: float, verdict: str) -> None:
     story.world = "live"
 
     assert story.verdict("TIME-04") == verdict
+
+
+def _answer(first: float | None, last: float | None, ended: float | None = 5.0, **facts: float) -> Story:
+    """Tell of an answer whose first and last byte came so long after the start of its call, until the client left."""
+    story = Story(policy=LIMITS)
+    call, start = story.call(**facts), story.t
+    sent = {} if first is None else {"status": 200, "first": start + first, "sent": 220}
+    if last is not None:
+        sent["last"] = start + last
+    call._add(start, **sent, ended=None if ended is None else start + ended, how="fin", by="client", fired=DRIP)
+    story.t = start + 4.999
+    call.fails("timeout.total")
+    return story
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "verdict"),
+    [(0.1, 4.9, "pass"), (None, None, "not_exercised"), (4.5, None, "not_exercised"), (4.5, 4.5, "not_exercised"),
+     (5.0, 5.2, "not_exercised"), (5.2, 5.3, "not_exercised")],
+)  # fmt: skip
+def test_a_drip_has_begun_and_goes_on(first: float | None, last: float | None, verdict: str) -> None:
+    """TIME-04 is exercised by an answer that had begun before the deadline and of which more had come since."""
+    assert _answer(first, last).verdict("TIME-04") == verdict
+
+
+@pytest.mark.parametrize(("at", "verdict"), [(5.0, "not_exercised"), (5.1, "pass")])
+def test_a_cancel_at_the_deadline_may_have_been_first(at: float, verdict: str) -> None:
+    """TIME-04 is not about a call that was cancelled at its deadline."""
+    assert _answer(0.1, 4.9, cancel_after=at).verdict("TIME-04") == verdict
+
+
+def test_what_an_earlier_attempt_does_is_another_matter() -> None:
+    """TIME-04 looks at the last attempt of a call, and at each call."""
+    story = Story(policy=LIMITS)
+    call, start = story.call(), story.t
+    call._add(start, status=200, first=start + 0.1, last=start + 4.9, sent=220, how="fin", by="client", fired=DRIP)
+    story.t = start + 3.0
+    call.meets(200).ok()
+    assert story.verdict("TIME-04") == "not_exercised"
+
+    story = Story(policy=LIMITS)
+    for options in ({"cancel_after": 0.1}, {}):
+        call, start = story.call(**options), story.t  # type: ignore[arg-type] # a number for an option
+        call._add(
+            start, status=200, first=start + 0.1, last=start + 5, ended=start + 5, sent=220, how="fin", by="client"
+        )
+        story.t = start + 4.999
+        call.fails("timeout.total")
+    assert story.verdict("TIME-04") == "pass"
+
+
+def test_a_clock_that_was_moved_is_no_delay() -> None:
+    """TIME-04 leaves a call as much longer as the clock was moved on."""
+    for until, verdict in ((8.0, "pass"), (11.0, "fail")):
+        story = _drip(until)
+        story.scenario = {"calls": [{"advance": "5s"}]}
+        assert story.verdict("TIME-04") == verdict
+
+
+def test_its_sentence_has_both_times() -> None:
+    """TIME-04 says after how long a call ended, and after how long it had to."""
+    assert _drip(7.0).sentences("TIME-04") == [
+        "Call c0/0 (users.get id=1) failed as timeout.total after 7.000 s on the answer of exchange 1, which came bit "
+        "by bit, where the contract promises an end after 5.000 s."
+    ]
