@@ -132,3 +132,66 @@ def test_what_is_not_its_business() -> None:
     call.meets(503).meets(200).ok()
 
     assert [story.verdict("RETRY-18") for story in (blind, refused, good)] == ["not_exercised"] * 3
+
+
+def test_calls_one_after_the_other_are_counted_apart() -> None:
+    """RETRY-18 lends no call the connection that another, earlier or later, did not need."""
+    for first, second in ((2, 0), (0, 2)):
+        story = Story()
+        for times in (first, second):
+            call = _tries(story.call(), times, "tls_expired")
+            (call.fails("tls") if times else call.meets(200).ok())
+        assert story.verdict("RETRY-18") == "fail"
+
+
+def test_what_overlaps_is_counted_together() -> None:
+    """RETRY-18 lets two calls at the same time connect twice, whatever came before, and from when the first began."""
+    apart, early = Story(), Story()
+    _tries(apart.call(), 1, "tls_expired").fails("tls")
+    for story, times in ((apart, 2), (early, 3)):
+        first = _tries(story.call(), times, "tls_expired")
+        _tries(story.call(parallel=True), 0, "tls_expired").waits(0.1).fails("tls")
+        first.fails("tls")
+
+    assert (apart.verdict("RETRY-18"), early.verdict("RETRY-18")) == ("pass", "fail")
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [(1, "Call c0/0 (users.get id=1) connected 5 times to a server whose certificate had expired"),
+     (2, "Call c0/0 (users.get id=1) and call c1/0 (users.get id=1) connected 5 times"),
+     (3, "The 3 calls at that time connected 5 times to a server whose certificate had expired")],
+)  # fmt: skip
+def test_who_connected_too_often(calls: int, said: str) -> None:
+    """RETRY-18 names up to two calls that connected at the same time, and what was wrong with the first certificate."""
+    story = Story()
+    tellings = [story.call(parallel=True, at=1.0) for _ in range(calls)]
+    _tries(_tries(tellings[0], 4, "tls_expired"), 1, "tls_wrong_host")
+    for telling in tellings:
+        telling.fails("tls")
+    found = story.judge("RETRY-18").findings[0]
+
+    assert found.sentence.startswith(said)
+    assert found.call == "c0/0"
+
+
+def test_what_another_call_met_is_not_hidden_by_this_one() -> None:
+    """RETRY-18 does not blame a call that was over before another, beside it, met the certificate."""
+    story = Story()
+    first = story.call()
+    second = story.call(parallel=True)
+    first.meets(200).ok()
+    _tries(second, 1, "tls_expired").fails("tls")
+
+    assert story.verdict("RETRY-18") == "pass"
+
+
+@pytest.mark.parametrize(("lasts", "verdict"), [(2.9, "fail"), (2.96, "pass"), (3.0, "pass")])
+def test_network_first_may_answer_from_when_its_patience_is_over(lasts: float, verdict: str) -> None:
+    """RETRY-18 lets network-first answer from the cache at its fallback deadline, as exactly as that can be seen."""
+    story = Story(policy={"cache": {"fallback_after": "3s"}}, scenario={"given": {"network": {"latency": "50ms"}}})
+    call = _tries(story.call(), 1, "tls_expired")
+    story.t = call.started + lasts - 0.001
+    call.ok(source="cache")
+
+    assert story.verdict("RETRY-18") == verdict
