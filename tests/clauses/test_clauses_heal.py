@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sadpath.core.events import ConnectionEvent
-from tests.clauses.stories import Story
+from tests.clauses.stories import ALL, Story
 
 READ = {"method": "GET", "path": "/settings"}
 
@@ -99,3 +99,54 @@ def test_only_what_was_asked_after_trouble_counts() -> None:
     assert _heal(quiet, 200).verdict("HEAL-01") == "not_exercised"
     assert _outage().verdict("HEAL-01") == "not_exercised"
     assert _heal(_outage(policy={"heal": {"within": None}}), 200).verdict("HEAL-01") == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("world", "took", "verdict"),
+    [("sim", 30.0, "pass"), ("sim", 30.04, "pass"), ("sim", 30.06, "fail"), ("live", 30.2, "pass"),
+     ("live", 30.3, "fail")],
+)  # fmt: skip
+def test_the_network_and_a_real_machine_take_their_time(world: str, took: float, verdict: str) -> None:
+    """HEAL-01 leaves a round trip beyond the bound, and a quarter of a second where time is real."""
+    network = {"given": {"network": {"latency": "50ms"}}}
+    story = _outage(policy={"heal": {"within": "30s"}}, scenario=network, world=world)
+    call = story.call("http", READ, phase="heal", call="heal0")
+    story.t += took - 0.006
+    call.meets(200).ok()
+
+    assert story.verdict("HEAL-01") == verdict
+
+
+@pytest.mark.parametrize(("refused", "verdict"), [(401, "pass"), (400, "fail"), (402, "fail"), (403, "fail")])
+def test_who_renews_no_token_has_lost_it_by_a_401(refused: int, verdict: str) -> None:
+    """HEAL-01 takes a 401 for the end of the session of a client that has no refresh, and nothing else."""
+    story = _outage(capabilities=ALL - {"token_refresh"})
+    story.call("http", READ, phase="heal", call="heal0").meets(refused).fails("unauthorized", refused)
+    story.call("auth.login", {}, phase="heal", call="login0", token=None).meets(200).ok()
+    story.call("http", READ, phase="heal", call="heal1").meets(200).ok()
+
+    assert story.verdict("HEAL-01") == verdict
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(400, "pass"), (200, "fail")])
+def test_a_session_may_end_behind_the_faults(status: int, verdict: str) -> None:
+    """HEAL-01 lets a client say that it is signed out where a refresh after the faults failed, and names a good one."""
+    story = _outage()
+    call = story.call("http", READ, phase="heal", call="heal0").meets(401)
+    story.refresh(status)
+    call.fails("unauthorized", 401)
+    story.call("auth.login", {}, phase="heal", call="login0", token=None).meets(200).ok()
+    story.call("http", READ, phase="heal", call="heal1").meets(200).ok()
+
+    assert story.verdict("HEAL-01") == verdict
+    assert [found.exchanges for found in story.judge("HEAL-01").findings] == [(2, 3)] * (verdict == "fail")
+
+
+def test_the_last_on_an_open_connection_is_named() -> None:
+    """HEAL-01 names the last exchange that a connection carried which stayed open."""
+    story = _heal(_outage(), 503, 503, 200)
+    for event in story.events[1:]:
+        event.connection = 7
+    story.connections = [ConnectionEvent(7, "opened", "client", 0.5)]
+
+    assert [found.exchanges for found in story.judge("HEAL-01").findings] == [(4,)]
