@@ -197,7 +197,7 @@ def request(data: bytes) -> None:
                 assert len(hosts) == 1
                 assert _LOOPBACK.fullmatch(re.sub(r":[0-9]*$", "", hosts[0])), hosts
             return
-        if status == 200:
+        if status == 200 and scope["method"] != "HEAD":
             _check_mirrored(path, scope, json.loads(body))
 
     run_sim(main)

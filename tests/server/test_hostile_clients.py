@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import resource
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ SOON = 0.3
 """Seconds that a head may take here."""
 
 QUICK = Limits(head_seconds=SOON)
+QUICK_BODIES = Limits(body_seconds=SOON)
+POST = b"POST /ping HTTP/1.1\r\n" + HOST
 
 
 def lay(server: LiveServer, attack: Callable[[Siege], Awaitable[None]]) -> None:
@@ -97,6 +100,81 @@ def test_empty_lines_on_their_way_are_met_by_no_reset(serve: Serve) -> None:
             assert await trickle(await siege.connect(), b"\r\n", pause=0) == Received(b"", "fin")
 
     lay(serve(limits=QUICK), attack)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"Content-Length: 9\r\n\r\n",
+        b"Content-Length: 9\r\n\r\nabcd",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    ],
+    ids=["nothing", "a part", "no chunk", "a chunk", "no end", "told to go on"],
+)
+def test_a_body_that_does_not_go_on_is_given_up(serve: Serve, begun: bytes) -> None:
+    """Its client gets 408, which names the bound, and is let go; the journal says that the server ended it."""
+
+    async def attack(siege: Siege) -> None:
+        raws = [await siege.connect() for _ in range(5)]
+        for raw in raws:
+            await raw.send(POST + begun)
+        for received in await asyncio.gather(*(raw.receive() for raw in raws)):
+            assert (received.statuses, received.ending) == ([408], "fin")
+            said = json.loads(received.data.rpartition(b"\r\n\r\n")[2])
+            assert said["message"] == f"A request's body has to go on within {SOON} seconds"
+        for raw in raws:
+            raw.drop()
+        await siege.more_answers()
+        exchanges = siege.server.sessions.default.journal.exchanges
+        assert [(event.ended.how, event.ended.by) for event in exchanges] == [("fin", "server")] * 5
+
+    lay(serve(limits=QUICK_BODIES), attack)
+
+
+def test_an_own_port_gives_up_bodies_too(serve: Serve) -> None:
+    """The bound holds at a session's own port as well."""
+
+    async def attack(siege: Siege) -> None:
+        session = siege.server.sessions.create("own")
+        raw = await siege.connect(siege.server.open_port(session).port)
+        await raw.send(POST + b"Content-Length: 9\r\n\r\na")
+        assert (await raw.receive()).statuses == [408]
+
+    lay(serve(limits=QUICK_BODIES), attack)
+
+
+def test_answers_to_earlier_requests_come_before_a_body_is_given_up(serve: Serve, scenario: ScenarioOf) -> None:
+    """A request behind one that is still being answered is not cut for its body, which nobody reads meanwhile."""
+
+    async def attack(siege: Siege) -> None:
+        faults = [{"on": "*", "fault": {"delay": f"{3 * SOON}s"}}]
+        siege.server.sessions.create("slow", scenario=scenario(faults=faults))
+        raw = await siege.connect()
+        await raw.send(b"GET /s/slow/ping HTTP/1.1\r\n" + HOST + b"\r\n" + POST + b"Content-Length: 9\r\n\r\na")
+        received = await raw.receive()
+        assert (received.statuses, received.ending) == ([200, 408], "fin")
+
+    lay(serve(limits=QUICK_BODIES), attack)
+
+
+def test_a_body_that_goes_on_and_one_that_a_fault_does_not_read_may_last(serve: Serve, scenario: ScenarioOf) -> None:
+    """A byte now and then is enough; and what a fault keeps from being read is not the client's fault."""
+
+    async def attack(siege: Siege) -> None:
+        siege.server.sessions.create("deaf", scenario=scenario(faults=[{"on": "*", "fault": {"request_stall": 1}}]))
+        slow, deaf = [await siege.connect() for _ in range(2)]
+        await slow.send(POST + b"Content-Length: 9\r\n" + LAST)
+        await deaf.send(b"POST /s/deaf/ping HTTP/1.1\r\n" + HOST + b"Content-Length: 4\r\n\r\nab")
+        for _ in range(9):
+            await LoopClock().sleep(SOON / 3)
+            await slow.send(b"a")
+        assert (await slow.receive()).statuses == [200]
+        assert await deaf.receive(SOON) == Received(b"", "open")
+
+    lay(serve(limits=QUICK_BODIES), attack)
 
 
 def test_what_has_begun_is_not_cut(serve: Serve, scenario: ScenarioOf) -> None:

@@ -112,6 +112,7 @@ def test_what_is_promised_is_what_holds() -> None:
     limits = Limits()
     assert f"At most {limits.connections:,} connections" in text
     assert f"whole {limits.head_seconds:g} seconds after" in text
+    assert f"go on within {limits.body_seconds:g} seconds" in text
     assert f"at most {MAX_SESSIONS:,} sessions" in text
     assert f"control body has at most {CONTROL_BODY // 1024**2} MiB" in text
     assert f"a request's body {MAX_BODY // 1024**2} MiB" in text

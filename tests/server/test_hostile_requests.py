@@ -102,6 +102,36 @@ def test_other_versions_of_http_are_not_spoken(serve: Serve, request_: bytes) ->
     lay(serve, attack)
 
 
+@pytest.mark.parametrize(
+    "coding",
+    [b"gzip, chunked", b"deflate,chunked", b"chunked\r\nX-A: b\r\nTransfer-Encoding: gzip, chunked", b"x, y , chunked",
+     b"gzip\r\nTransfer-Encoding: chunked", b"identity, chunked"],
+)  # fmt: skip
+def test_transfer_codings_that_nobody_knows_are_not_read(serve: Serve, coding: bytes) -> None:
+    """A body in another coding than chunked gets 501, which names that one, and the connection ends behind it."""
+
+    async def attack(siege: Siege) -> None:
+        received = await siege.ask(POST + b"Transfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n" + SMUGGLED)
+        assert received.ending == "fin"
+        assert received.statuses in ([501], [400])
+        assert received.statuses == [400] or received.message == "The only transfer coding that is read here is chunked"
+        assert siege.server.sessions.default.journal.exchanges == []
+
+    lay(serve, attack)
+
+
+@pytest.mark.parametrize("coding", [b"chunked", b"Chunked", b" ,chunked", b"\tchunked "])
+def test_chunked_is_read_however_it_is_written(serve: Serve, coding: bytes) -> None:
+    """Case, blanks and empty places in the list change nothing."""
+
+    async def attack(siege: Siege) -> None:
+        body = b"Transfer-Encoding: " + coding + b"\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+        received = await siege.ask(POST + body + PING + LAST)
+        assert (received.statuses, received.ending) == ([200, 200], "fin")
+
+    lay(serve, attack)
+
+
 @pytest.mark.parametrize("target", ["localhost:80", "/ping", "*", "http://localhost/ping", "[::1]:80", "//a/b"])
 @pytest.mark.parametrize("field", [b"", b"Connection: upgrade\r\nUpgrade: x\r\n"], ids=["plain", "upgrade"])
 def test_no_tunnels_are_made(serve: Serve, target: str, field: bytes) -> None:

@@ -29,14 +29,16 @@ class Limits:
     """What a server's clients may take up together; None: as much as they like.
 
     ``connections`` are open at a time; ``head_seconds`` may pass until a request's head is whole, from the opening of
-    its connection or from its own first byte. An exchange that has begun may last for ever.
+    its connection or from its own first byte; ``body_seconds`` between two pieces of its body, while the server reads.
+    An exchange that has begun may last for ever.
     """
 
     connections: int | None = _MOST_CONNECTIONS
     head_seconds: float | None = 75.0
+    body_seconds: float | None = 75.0
 
 
-UNLIMITED = Limits(None, None)
+UNLIMITED = Limits(None, None, None)
 
 
 def fitting() -> tuple[Limits, int]:

@@ -66,6 +66,11 @@ class _FaultProtocol(HttpToolsProtocol):
     _latest = 0
     """Bytes of the latest read."""
     _waiting: asyncio.TimerHandle | None = None
+    """What gives up a head that does not become whole."""
+    _body_waiting: asyncio.TimerHandle | None = None
+    """What gives up a body that does not go on."""
+    _went_on = 0.0
+    """When something was read last while a body was awaited, on the loop's clock."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
         self.wire = Wire(transport, self.wire_clock)
@@ -127,6 +132,7 @@ class _FaultProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_waiting_for_body()
         self.wire.lost(exc)
         super().connection_lost(exc)
 
@@ -159,15 +165,21 @@ class _FaultProtocol(HttpToolsProtocol):
             self._refuse()
         elif self._waiting is None and (self.cycle is None or self.cycle.response_complete):
             self._await_head()
+        if self._in_body:
+            self._await_body()
+        elif self._body_waiting is not None:
+            self._stop_waiting_for_body()
 
     def _check_head(self) -> None:
-        """Refuse a head that is too large, of another HTTP, or asks for a tunnel."""
+        """Refuse a head that is too large, of another HTTP, in an unknown coding, or asks for a tunnel."""
         if self._is_too_large():
             self._refusal = self._too_much()
         elif self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
             self._refusal = _Refusal(501, "No tunnels are made here")
         elif self.parser.get_http_version() not in _VERSIONS:
             self._refusal = _Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+        elif any(name == b"transfer-encoding" for name, _ in self.headers) and _is_coded(self.headers):
+            self._refusal = _Refusal(501, "The only transfer coding that is read here is chunked")
         if self._refusal is not None:
             raise self._refusal
 
@@ -209,6 +221,33 @@ class _FaultProtocol(HttpToolsProtocol):
         else:
             self._refused = True  # empty lines may still be on their way: no RST for them either
             self.transport.close()
+
+    # Waiting for a body
+
+    def _await_body(self) -> None:
+        seconds = self.wire_limits.body_seconds
+        self._went_on = self.loop.time()
+        if seconds is not None and self._body_waiting is None:
+            self._body_waiting = self.loop.call_later(seconds, self._body_waited, seconds)
+
+    def _stop_waiting_for_body(self) -> None:
+        if self._body_waiting is not None:
+            self._body_waiting.cancel()
+            self._body_waiting = None
+
+    def _body_waited(self, seconds: float) -> None:
+        """Give up a body that does not go on; while nobody reads, or a fault lets time pass, none could."""
+        self._body_waiting = None
+        if not self._in_body or self._deaf or self.transport.is_closing():
+            return
+        if self.wire.held or not self.wire.inner.is_reading():
+            self._went_on = self.loop.time()
+        left = self._went_on + seconds - self.loop.time()
+        if left > 0:
+            self._body_waiting = self.loop.call_later(left, self._body_waited, seconds)
+            return
+        self._refusal = _Refusal(408, f"A request's body has to go on within {seconds:g} seconds")
+        self._refuse()
 
     def _turn_away(self, most: int) -> None:
         """Refuse a connection: in words, unless many are being refused already."""
@@ -263,6 +302,13 @@ class _FaultProtocol(HttpToolsProtocol):
 
     def _unread(self) -> bool:
         return self._refused or (self.cycle is not None and self.cycle.more_body)
+
+
+def _is_coded(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a body has another coding below the chunks (RFC 9112 §6.1); the parser refuses one above them."""
+    fields = b",".join(value for name, value in headers if name == b"transfer-encoding").lower()
+    codings = [coding for one in fields.split(b",") if (coding := one.strip(b" \t"))]
+    return codings[-1:] == [b"chunked"] and len(codings) > 1
 
 
 def abandon(state: dict[str, Any]) -> None:

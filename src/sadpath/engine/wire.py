@@ -142,6 +142,7 @@ class Wire:
         """Note how the connection ends; the exchange at hand ends with it."""
         if self.ended_how is None:
             self.ended_how, self.ended_by = how, by
+        how, by = self.ended_how, self.ended_by or by  # whoever was first, be it by a close that still lingers
         event, session = self.current, self.current_session
         if event is not None and session is not None and event.ended.how == "open":
             event.ended.how, event.ended.by = how, by
