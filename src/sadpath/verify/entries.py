@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.model import Advance, Call, Parallel
-from sadpath.verify.sight import INVALID, Sight, header, json_of
+from sadpath.verify.attribution import fits
+from sadpath.verify.sight import INVALID, Sight, header, json_in
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
 __all__ = ["ENTRY_READS", "SEEDED_AGES", "USUAL_MAX_STALE", "Entries", "Held", "undecodable"]
@@ -37,7 +38,7 @@ def undecodable(exchange: ExchangeEvent) -> bool:
     status = exchange.status
     if status is None or not 200 <= status < 300 or status in (204, 205) or not exchange.response_body:
         return False
-    return json_of(exchange.response_body) is INVALID or _has_a_lying_shape(exchange)
+    return json_in(exchange) is INVALID or _has_a_lying_shape(exchange)
 
 
 def _has_a_lying_shape(exchange: ExchangeEvent) -> bool:

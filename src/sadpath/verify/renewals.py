@@ -7,7 +7,7 @@ from functools import cached_property
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.restarts import writes_lost_since
-from sadpath.verify.sight import Sight, json_of
+from sadpath.verify.sight import Sight, json_in
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 
 __all__ = ["BESIDE", "RENEWAL_READS", "Renewals", "rejected_token"]
@@ -75,7 +75,7 @@ class Renewals:
         return isinstance(self._answer(exchange).get(self.trace.roles.tokens.refresh), str)
 
     def _answer(self, exchange: ExchangeEvent) -> dict[str, object]:
-        answer = json_of(exchange.response_body)
+        answer = json_in(exchange)
         return answer if isinstance(answer, dict) else {}
 
     def outcome_unclear(self, exchange: ExchangeEvent) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.renewals import Renewals
-from sadpath.verify.sight import INVALID, Sight, json_of, retry_after_of
+from sadpath.verify.sight import INVALID, Sight, json_in, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
@@ -46,7 +46,7 @@ def in_progress(exchange: ExchangeEvent) -> bool:
     """Tell whether an answer says that the first request with this idempotency key is still under way (draft §2.7)."""
     if exchange.status != 409 or exchange.idempotency_key is None:
         return False
-    problem = json_of(exchange.response_body)
+    problem = json_in(exchange)
     return problem is not INVALID and isinstance(problem, dict) and str(problem.get("type", "")).endswith(_IN_PROGRESS)
 
 

@@ -15,8 +15,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.codings import content_of, has_a_large_head
 
-__all__ = ["HTTP_DATES", "INVALID", "Limits", "Sight", "header", "json_of", "look", "retry_after_of"]
+__all__ = ["HTTP_DATES", "INVALID", "Limits", "Sight", "header", "json_in", "json_of", "look", "retry_after_of"]
 
 _CLOSED_EARLY = frozenset({"closed", "reset", "protocol"})
 """Systems blur how a connection ended before an answer …"""
@@ -43,7 +44,7 @@ HTTP_DATES: dict[Literal["imf", "rfc850", "asctime"], re.Pattern[str]] = {
 """The three forms of a date in HTTP (RFC 9110 §5.6.7)."""
 
 INVALID = object()
-"""What ``json_of`` returns for a body that is not JSON."""
+"""What ``json_of`` and ``json_in`` return for a body that is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,8 @@ def look(exchange: ExchangeEvent, limits: Limits) -> Sight:
     status = exchange.status if head else None
     first = exchange.t_first_byte if exchange.t_first_byte is not None else exchange.t_arrived
     told = head and limits.in_time(first - exchange.t_arrived) and limits.before_end(first)
+    if has_a_large_head(exchange) and exchange.bytes_sent:
+        return _refusable(exchange, status, limits)
     if _all_sent(exchange):
         return _answered(exchange, status, told, limits)
     if exchange.ended.by == "server":
@@ -166,6 +169,15 @@ def _answered(exchange: ExchangeEvent, status: int | None, told: bool, limits: L
     failures = frozenset[str]() if sure else _own_limits(exchange, last, limits)
     known_at = first if sure else limits.earliest(exchange.t_arrived, first)
     return Sight(exchange, status, told, whole=True, sure=sure, failures=failures, clear=False, known_at=known_at)
+
+
+def _refusable(exchange: ExchangeEvent, status: int | None, limits: Limits) -> Sight:
+    """The head may be too large for the client: whether this is an answer or a broken message is for it to say."""
+    at = exchange.t_ended if exchange.t_ended is not None else _last_progress(exchange)
+    whole, met = _all_sent(exchange), _CUT | _own_limits(exchange, at, limits)
+    first = exchange.t_first_byte if exchange.t_first_byte is not None else exchange.t_arrived
+    known_at = min(first, limits.earliest(exchange.t_arrived, at))
+    return Sight(exchange, status, told=False, whole=whole, sure=False, failures=met, clear=False, known_at=known_at)
 
 
 def _left(exchange: ExchangeEvent, status: int | None, told: bool, limits: Limits) -> Sight:
@@ -224,6 +236,12 @@ def json_of(body: bytes) -> Any:
         return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return INVALID
+
+
+def json_in(exchange: ExchangeEvent) -> Any:
+    """Return an answer's body as JSON, its gzip coding undone (RFC 9110 §8.4); ``INVALID`` where either fails."""
+    content = content_of(exchange)
+    return INVALID if content is None else json_of(content)
 
 
 def _no_constant(name: str) -> Any:

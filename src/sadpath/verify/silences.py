@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.codings import may_be_refused
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.retrying import NEAR_READS, near_deadline
 from sadpath.verify.sight import Sight
@@ -114,6 +115,8 @@ def too_short(trace: Trace, unit: Unit, silence: Silence) -> bool:
         return False  # the head may have come too late already
     early = silence.given_up and not silence.sight.whole and limits.in_time(silence.gap)
     return early and limits.before_end(silence.until)
+    if may_be_refused(silence.exchange):
+        return False
 
 
 def other_reason(trace: Trace, unit: Unit, kind: str) -> bool:

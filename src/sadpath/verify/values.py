@@ -12,6 +12,7 @@ from typing import Any
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.model import Advance
 from sadpath.verify.attribution import fits
+from sadpath.verify.codings import content_of
 from sadpath.verify.sight import INVALID, json_of
 from sadpath.verify.trace import CallRecord, Trace
 
@@ -52,7 +53,10 @@ def body_of(exchange: ExchangeEvent) -> Any:
 
     A byte order mark, which RFC 8259 §8.1 lets a reader ignore, is ignored.
     """
-    body = exchange.response_body.removeprefix(_BOM)
+    content = content_of(exchange)
+    if content is None:
+        return INVALID
+    body = content.removeprefix(_BOM)
     return json_of(body) if body.strip() else None
 
 

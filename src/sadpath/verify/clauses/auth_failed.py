@@ -11,7 +11,7 @@ from sadpath.verify.contract import Policy
 from sadpath.verify.refusals import REFUSAL_READS, Refusal, refusals, session_calls
 from sadpath.verify.renewals import BESIDE, RENEWAL_READS, Renewals
 from sadpath.verify.retrying import Retries
-from sadpath.verify.sight import Sight, json_of
+from sadpath.verify.sight import Sight, json_in
 from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges
 
@@ -236,7 +236,7 @@ def _malformed(renewals: Renewals, refresh: ExchangeEvent) -> bool:
     """Tell whether the client surely read a success that brings no access token."""
     if not renewals.sight(refresh).success:
         return False
-    answer = json_of(refresh.response_body)
+    answer = json_in(refresh)
     token = answer.get(renewals.trace.roles.tokens.access) if isinstance(answer, dict) else None
     return not isinstance(token, str) or not token.strip()
 

@@ -8,7 +8,7 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.refusals import REFUSAL_READS, Refusal, refusals, session_calls
 from sadpath.verify.renewals import BESIDE, RENEWAL_READS, Renewals
-from sadpath.verify.sight import INVALID, json_of
+from sadpath.verify.sight import INVALID, json_in
 from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import count, ended_as
 
@@ -182,7 +182,7 @@ def _unreadable(trace: Trace, item: ExchangeEvent, call: CallRecord) -> str | No
     if sight.whole:
         if not item.response_body.strip():
             return "without a body"
-        return "whose body is no JSON" if json_of(item.response_body) is INVALID else None
+        return "whose body is no JSON" if json_in(item) is INVALID else None
     return "whose body broke off" if item.ended.by == "server" else "whose body never came to its end"
 
 

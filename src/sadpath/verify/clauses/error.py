@@ -11,7 +11,7 @@ from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.renewals import Renewals
 from sadpath.verify.retrying import NEAR_READS, near_deadline
-from sadpath.verify.sight import INVALID, Sight, header, json_of
+from sadpath.verify.sight import INVALID, Sight, header, json_in
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
 from sadpath.verify.wording import answer_of, ended_as, joined
 
@@ -189,7 +189,7 @@ def _oddity(exchange: ExchangeEvent) -> str | None:
         return None
     if not body.strip():
         return "empty"
-    value = json_of(body)
+    value = json_in(exchange)
     if value is INVALID:
         return _unreadable(exchange)
     names = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}

@@ -9,7 +9,7 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
-from sadpath.verify.sight import INVALID, Sight, json_of
+from sadpath.verify.sight import INVALID, Sight, json_in
 from sadpath.verify.trace import Trace, Unit
 from sadpath.verify.wording import ended_as, joined
 
@@ -25,7 +25,7 @@ _OWN_ENDS = frozenset({"timeout.total", "timeout.pool", "offline", "cache"})
 
 def _oddities(exchange: ExchangeEvent) -> list[str]:
     """Return what is odd about the members of an error's JSON object; nothing for any other body."""
-    body: Any = json_of(exchange.response_body)
+    body: Any = json_in(exchange)
     if body is INVALID or not isinstance(body, dict):
         return []
     odd = [f"{name} is no text" for name in _TEXTS if name in body and not isinstance(body[name], str)]
