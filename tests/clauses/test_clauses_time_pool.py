@@ -90,3 +90,54 @@ def test_real_machines_get_slack(seconds: float, verdict: str) -> None:
     story.world = "live"
 
     assert story.verdict("TIME-05") == verdict
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(0.0, "pass"), (0.3, "pass"), (0.5, "not_exercised")])
+def test_the_pool_is_full_from_the_beginning(later: float, verdict: str) -> None:
+    """TIME-05 is not exercised where a connection was free for a while after the call began."""
+    story = _waits(2.0)
+    story.tellings[-1].started -= later
+    assert story.tellings[-1].ended is not None
+    story.tellings[-1].ended -= later
+
+    assert story.verdict("TIME-05") == verdict
+
+
+@pytest.mark.parametrize(
+    ("at", "verdict"), [(1.0, "not_exercised"), (1.9, "not_exercised"), (2.0, "not_exercised"), (2.5, "pass")]
+)
+def test_a_cancel_may_have_been_first(at: float, verdict: str) -> None:
+    """TIME-05 is not exercised by a call that was to be cancelled by the time at which the wait has its end."""
+    story = _waits(2.0)
+    story.tellings[-1].options["cancel_after"] = at
+
+    assert story.verdict("TIME-05") == verdict
+
+
+@pytest.mark.parametrize(("waited", "verdict"), [(4.9, "pass"), (7.1, "fail")])
+def test_a_clock_that_was_moved_is_no_wait(waited: float, verdict: str) -> None:
+    """TIME-05 leaves a call as much longer as the clock was moved on."""
+    story = _waits(waited)
+    story.scenario = {"calls": [{"advance": "5s"}]}
+
+    assert story.verdict("TIME-05") == verdict
+
+
+def test_the_wait_ends_with_the_first_attempt() -> None:
+    """TIME-05 takes the wait for over when the call's first request arrives, whatever comes after that."""
+    story, call = _busy()
+    story.t = call.started + 5.0
+    call.meets(503).waits(0.3).meets(200).ok()
+
+    assert story.sentences("TIME-05") == [
+        f"{story.trace().calls[-1].title[0].upper()}{story.trace().calls[-1].title[1:]} waited 5.000 s while all 2 "
+        "connections of the pool were in use (exchanges 1 and 2), where the contract promises to give up after 2.000 s."
+    ]
+
+
+def test_a_quarter_of_the_wait_is_left_to_real_clocks() -> None:
+    """TIME-05 lets a call give up a quarter of its limit too early where time is real."""
+    for seconds, verdict in ((1.52, "pass"), (1.48, "fail")):
+        story = _waits(seconds)
+        story.world = "live"
+        assert story.verdict("TIME-05") == verdict
