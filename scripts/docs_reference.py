@@ -176,9 +176,9 @@ def _faults(facts: Facts) -> list[str]:
     rows = []
     for item in facts.faults:
         about = item.facts
-        worlds = ", ".join(about["worlds"])
-        rows.append((f"[`{item.name}`](#{item.name})", about["family"], about["phase"], worlds, about["summary"]))
-    lines += table(["fault", "family", "phase", "worlds", "in short"], rows)
+        where = ", ".join(about["worlds"]), ", ".join(about["protocols"])
+        rows.append((f"[`{item.name}`](#{item.name})", about["family"], about["phase"], *where, about["summary"]))
+    lines += table(["fault", "family", "phase", "worlds", "protocols", "in short"], rows)
     for item in facts.faults:
         lines += _fault(facts, item)
     return lines[:-1]
@@ -193,7 +193,9 @@ def _fault(facts: Facts, item: Any) -> list[str]:
     lines = [f"## {item.name}", "", item.facts["summary"], "", *prose.splitlines(), ""]
     lines += [f"Also known as {aliases}.", ""] if aliases else []
     lines += ["Settings:", "", "```text", *settings, "```", ""] if settings else ["It has no settings.", ""]
-    rows = [(f"seen by {name}", text) for name, text in item.facts["seen_by"].items()]
+    alone = item.facts["protocols"] == ["HTTP/1"]
+    spoken = ("not there: " if alone else "") + (item.facts["in_http2"] or "the same")
+    rows = [("in HTTP/2", spoken), *((f"seen by {name}", text) for name, text in item.facts["seen_by"].items())]
     met = links(facts.firing[item.name], SCENARIO, MOST_SCENARIOS)
     return [*lines, *table(["", ""], [*rows, *([("met in", met)] if met else [])])]
 

@@ -69,11 +69,13 @@ class Bench:
         """Return what a tool makes of a fault in a session of its own, which ends with it."""
         if form.door == "name":
             return ", then ".join(tool.meet(self._target(form, NOWHERE, {}), options))
-        own = {"own_port": form.door != "session", "tls": form.door == "tls"}
+        own = {"own_port": form.door != "session", "tls": form.door in ("tls", "http2")}
+        if form.door == "http2" and tool.name == "httpx":
+            options = {**options, "http2": True}
         with Control(self.url) as control, control.session(**own) as session:
             target = self._target(form, session.base_url, _tokens(session) if form.door == "session" else {})
             if form.fault is not None:
-                on = REQUESTS[form.request].operation if form.door == "session" else "connection"
+                on = REQUESTS[form.request].operation if form.door in ("session", "http2") else "connection"
                 rules = [{"on": on, "fault": form.fault}]
                 control.set_scenario(session.id, {"title": "Seen by", "faults": rules})
             found = tool.meet(target, options)
@@ -145,6 +147,8 @@ def measure(bench: Bench, names: Sequence[str]) -> dict[str, dict[str, str]]:
             for tool in bench.tools:
                 if tool.name == "openssl" and form.fault not in _of_tls():
                     continue
+                if tool.name == "node" and form.door == "http2":
+                    continue
                 plain = [Variant("", tool.name, {} if tool.name != "curl" else ())]
                 for variant in [*plain, *(item for item in form.variants if item.tool == tool.name)]:
                     jobs.append((name, tool, number, form, variant))  # noqa: PERF401 - three loops are read more easily
@@ -161,9 +165,13 @@ def measure(bench: Bench, names: Sequence[str]) -> dict[str, dict[str, str]]:
         for name, tool, number, variant, outcome in pending:
             seen.setdefault((name, tool.name), {})[number, variant.label] = outcome.result()
     return {
-        name: {tool.name: _words(FORMS[name], seen.get((name, tool.name), {})) for tool in bench.tools}
+        name: {tool.name: _cell(tool, FORMS[name], seen.get((name, tool.name), {})) for tool in bench.tools}
         for name in names
     }
+
+
+def _cell(tool: Tool, forms: Sequence[Form], seen: Seen) -> str:
+    return "speaks HTTP/1.1 alone" if tool.name == "node" and forms[0].door == "http2" else _words(forms, seen)
 
 
 def _of_tls() -> list[str]:
@@ -203,7 +211,7 @@ def baseline(bench: Bench) -> None:
     """
     for tool in bench.tools:
         for form in BASELINE:
-            if tool.name == "openssl" and form.door != "tls":
+            if (tool.name == "openssl" and form.door != "tls") or (tool.name == "node" and form.door == "http2"):
                 continue
             found = bench.meet(tool, form, () if tool.name == "curl" else {})
             if found not in ("200", "201", "exit 0", "0 (ok)"):
@@ -258,7 +266,9 @@ def _met(seen: Iterable[str]) -> Iterable[tuple[str, str, str]]:
         for form in FORMS[name]:
             request = REQUESTS[form.request]
             label = f"{name} {form.label}".strip()
-            door = {"tls": ", over TLS", "own": "", "session": "", "name": " of a name that nobody has"}[form.door]
+            door = {"tls": ", over TLS", "own": "", "session": "", "name": " of a name that nobody has"}.get(
+                form.door, ", over HTTP/2"
+            )
             twice = ", twice" if form.again else ""
             yield label, f"`{_written(form.fault)}`", f"`{request.method} {request.path}`{door}{twice}"
 
@@ -323,7 +333,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in sorted({*options.faults, *FORMS, *known} - (set(FORMS) & set(known))):
         parser.error(f"{name} is no fault, or scripts/seen_by_forms.py does not say in which form to meet it")
     names = options.faults or known
-    server = LiveServer(Workspace(ROOT))
+    server = LiveServer(Workspace(ROOT), http2=True)
     with LiveServerThread(server) as thread, scratch() as folder, Control(thread.base_url) as control:
         authority = control.authority()
         Path(folder, "ca.pem").write_text(authority, encoding="utf-8")

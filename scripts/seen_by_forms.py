@@ -59,7 +59,8 @@ class Form:
         fault: as a scenario writes it; None for no fault.
         label: stands behind what is seen in this form; empty for the form that comes first.
         request: which of ``REQUESTS``.
-        door: where: in a session of the server's port, at a port of the session's own, there with TLS, or nowhere.
+        door: where: in a session of the server's port, at a port of the session's own, there with TLS, there with
+            HTTP/2, too, or nowhere.
         big: whether the request's body is longer than the buffers.
         slow: from how many seconds on an answer is called slow; 0: never.
         again: whether the same client asks a second time.
@@ -70,7 +71,7 @@ class Form:
     fault: Any
     label: str = ""
     request: str = "settings"
-    door: Literal["session", "own", "tls", "name"] = "session"
+    door: Literal["session", "own", "tls", "name", "http2"] = "session"
     big: bool = False
     slow: float = 0.0
     again: bool = False
@@ -120,6 +121,10 @@ def _upload(name: str, variants: tuple[Variant, ...] = ()) -> tuple[Form, ...]:
     return (small, replace(small, label=LONG, big=True))
 
 
+def _http2(*forms: tuple[Any, str], again: bool = False) -> tuple[Form, ...]:
+    return tuple(Form(fault, label, request="health", door="http2", again=again) for fault, label in forms)
+
+
 def _refused(fault: Any, request: str = "settings") -> tuple[Form, ...]:
     return (Form(fault, request=request, variants=FAIL),)
 
@@ -128,6 +133,7 @@ BASELINE = (
     *(Form(None, request=name) for name in REQUESTS),
     Form(None, request="health", door="own"),
     Form(None, request="health", door="tls"),
+    Form(None, request="health", door="http2"),
 )
 """Without a fault every tool gets what it asks for; where one does not, it is not set up, and nothing is measured."""
 
@@ -152,8 +158,19 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "request_stall": tuple(replace(form, runs=1) for form in _upload("request_stall", IMPATIENT)),
     "close": _ends("close"),
     "delay": (Form({"delay": "2s"}, slow=1.5, variants=HASTY),),
+    "goaway": _http2(
+        ("goaway", ""),
+        ({"goaway": {"last_stream": "before"}}, "where it was not handled"),
+        ({"goaway": {"then": "close"}}, "without the answer"),
+        again=True,
+    ),
     "half_close": _ends("half_close"),
     "reset": _ends("reset"),
+    "rst_stream": _http2(
+        ("rst_stream", ""),
+        ({"rst_stream": {"error": "REFUSED_STREAM", "at": "request"}}, "(REFUSED_STREAM)"),
+        ({"rst_stream": {"at": "body"}}, "in the body"),
+    ),
     "stall": (Form("stall", variants=IMPATIENT), Form({"stall": {"at": "body"}}, "in the body", variants=IMPATIENT)),
     "bad_status_line": (Form("bad_status_line"),),
     "broken_chunk": (Form("broken_chunk"),),

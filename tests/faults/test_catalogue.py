@@ -49,7 +49,9 @@ WRITTEN: list[Any] = [
     "garbage", {"garbage": 5}, "RANDOM_DATA_THEN_CLOSE", "oversized_header", {"oversized_header": 5}, "request_stall",
     {"request_stall": 5}, "request_close", {"request_close": 5}, "request_reset", {"request_reset": 5},
     "early_response", {"early_response": 503}, {"bursts": {"bad": 0.25, "good": 0.5}},
-    {"bursts": {"bad": 1.0, "good": 0.0, "loss": 0.5}},
+    {"bursts": {"bad": 1.0, "good": 0.0, "loss": 0.5}}, "rst_stream", {"rst_stream": "REFUSED_STREAM"},
+    {"rst_stream": {"error": "CANCEL", "at": "body", "after": 5, "time": "1s"}}, "goaway", {"goaway": "INTERNAL_ERROR"},
+    {"goaway": {"last_stream": "before"}}, {"goaway": {"at": "body", "last_stream": 0, "then": "close"}},
 ]  # fmt: skip
 """Faults as a file writes them."""
 
@@ -106,6 +108,10 @@ REFUSED: list[tuple[Any, str, str]] = [
     ({"bursts": {"bad": 1.5, "good": 0.5}}, "bursts.bad", "must be at most 1"),
     ({"bursts": {"bad": 0.5}}, "bursts.good", "missing"),
     ({"no_store": True}, "no_store", "takes a mapping"),
+    ({"rst_stream": "REFUSED"}, "rst_stream", "must be one of"),
+    ({"goaway": {"last_stream": -1}}, "goaway.last_stream", "at least 0"),
+    ({"goaway": {"last_stream": "this"}}, "goaway.last_stream", "must be"),
+    ({"goaway": {"then": "answer"}}, "goaway.then", "must be one of"),
 ]
 
 
@@ -117,7 +123,7 @@ def test_every_fault_is_written_here() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_fault_describes_itself(name: str) -> None:
-    """Each says its family, phase, one sentence, worlds, and what curl, httpx and a browser see of it."""
+    """Each says its family, phase, one sentence, worlds, its HTTP, and what curl, httpx and a browser see of it."""
     kind = FAULTS.get(name)[0]
     assert issubclass(kind, FaultBase)
     assert kind.family in get_args(Family)
@@ -125,6 +131,8 @@ def test_every_fault_describes_itself(name: str) -> None:
     assert kind.summary.endswith(".")
     assert len(kind.summary) < 120
     assert kind.worlds == ("sim", "live")
+    assert kind.protocols in (("HTTP/1", "HTTP/2"), ("HTTP/1",), ("HTTP/2",))
+    assert kind.in_http2 or len(kind.protocols) == 2
     assert set(kind.seen_by) == {"curl", "httpx", "browser"}
     assert kind.__doc__
 

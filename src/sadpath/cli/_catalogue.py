@@ -68,17 +68,21 @@ def _fault(kind: type[FaultSettings], aliases: list[str]) -> Entry:
         "phase": kind.phase,
         "summary": kind.summary,
         "worlds": list(kind.worlds),
+        "protocols": list(kind.protocols),
+        "in_http2": kind.in_http2,
         "aliases": aliases,
         "seen_by": kind.seen_by,
     }
     about = [("family", kind.family), ("phase", kind.phase), ("worlds", ", ".join(kind.worlds))]
+    about += [("http", ", ".join(name.removeprefix("HTTP/") for name in kind.protocols))]
+    about += [("http/2", kind.in_http2)] if kind.in_http2 else []
     about += [("aliases", ", ".join(aliases))] if aliases else []
     text = [f"{kind.name}: {kind.summary}", "", *_columns(about), "", *_doc(kind), ""]
     settings = [_setting(kind, name) for name in kind.model_fields]
     text += ["settings", *_columns(settings, indent="  ")] if settings else ["It has no settings."]
     if kind.seen_by:
         text += ["", "seen by", *_columns(list(kind.seen_by.items()), indent="  ")]
-    return Entry(kind.name, (kind.family, kind.summary), facts, "\n".join(text))
+    return Entry(kind.name, (kind.family, " ".join(kind.protocols), kind.summary), facts, "\n".join(text))
 
 
 def _doc(kind: type[FaultSettings]) -> list[str]:

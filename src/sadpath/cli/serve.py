@@ -42,6 +42,9 @@ TokenOption = Annotated[
     ),
 ]
 TlsOption = Annotated[bool, typer.Option("--tls", help="Speak TLS, by a certificate authority of its own.")]
+Http2Option = Annotated[
+    bool, typer.Option("--http2", help="Speak HTTP/2, too: by ALPN with --tls, else to clients that begin with it.")
+]
 AuthorityOption = Annotated[
     Path | None,
     typer.Option("--ca-file", metavar="FILE", show_default=False, help="Where to write that authority (PEM)."),
@@ -58,6 +61,7 @@ def serve(
     watch: WatchOption = False,
     admin_token: TokenOption = None,
     tls: TlsOption = False,
+    http2: Http2Option = False,
     ca_file: AuthorityOption = None,
     root: RootOption = None,
 ) -> None:
@@ -77,7 +81,9 @@ def serve(
         raise UsageError("--ca-file needs --tls: without it there is no certificate authority")
     workspace = find_workspace(root)
     served = find_source(source, workspace) if source is not None else None
-    server = LiveServer(workspace, source=served, host=host, port=port, seed=seed, admin_token=admin_token, tls=tls)
+    server = LiveServer(
+        workspace, source=served, host=host, port=port, seed=seed, admin_token=admin_token, tls=tls, http2=http2
+    )
     if ca_file is not None:
         write_authority(server, ca_file)
     asyncio.run(serve_until_stopped(workspace, server, scenario=scenario, watch=watch))

@@ -101,7 +101,7 @@ class _Http2Protocol(ZttpH2Protocol):
         if self.shutdown_requested:  # uvicorn answers 503 itself
             return
         stream = self.wire.streams[number] = StreamWire(self.wire, number, cycle)
-        state: dict[str, Any] = cycle.scope["state"]
+        state: dict[str, Any] = cycle.scope.setdefault("state", {})
         state[WIRE_KEY] = state[CYCLE_KEY] = stream
 
     def _tell(self, number: int, status: int, text: str) -> None:

@@ -184,6 +184,8 @@ class _Lint:
             yield self._error(f"{fault.name!r} needs a request, but the rule is `on: connection`", place)
         if kind.secure and not self._scenario.given.tls:
             yield self._error(f"{fault.name!r} is about TLS: it never acts without `given: {{tls: true}}`", place)
+        if kind.protocols == ("HTTP/2",):
+            yield self._note(f"{fault.name!r} needs HTTP/2: `sadpath serve --http2` has it, `verify` does not", place)
         if len(kind.worlds) == 1:
             yield self._note(f"{fault.name!r} exists in the world {kind.worlds[0]!r} alone", place)
         elif counted and "live" not in kind.counted:

@@ -25,10 +25,14 @@ _NOW_AND_ON = dt.datetime(2001, 1, 1, tzinfo=dt.UTC), dt.datetime(2999, 1, 1, tz
 
 
 class Authority:
-    """A certificate authority that clients are told to trust; ``hosts`` are the names and addresses it vouches for."""
+    """A certificate authority that clients are told to trust; ``hosts`` are the names and addresses it vouches for.
 
-    def __init__(self, *hosts: str) -> None:
+    ``http2`` says whether what it makes a server show offers HTTP/2, too (RFC 7301).
+    """
+
+    def __init__(self, *hosts: str, http2: bool = False) -> None:
         self._hosts = tuple(dict.fromkeys((*_HOSTS, *hosts)))
+        self._offers = ["h2", "http/1.1"] if http2 else ["http/1.1"]
         self._contexts: dict[Certificate, ssl.SSLContext] = {}
 
     @cached_property
@@ -46,7 +50,7 @@ class Authority:
         """Return what a server speaks TLS by when it shows this certificate."""
         if certificate not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.set_alpn_protocols(["http/1.1"])
+            context.set_alpn_protocols(self._offers)
             self._issue(certificate).configure_cert(context)
             self._contexts[certificate] = context
         return self._contexts[certificate]

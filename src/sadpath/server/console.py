@@ -10,7 +10,7 @@ from sadpath.server.sessions import DEFAULT
 
 __all__ = ["ExchangeLine", "line_of", "printable"]
 
-_HOW = {"fin": "closed", "rst": "reset", "open": "still open"}
+_HOW = {"fin": "closed", "rst": "reset", "rst_stream": "reset the stream", "open": "still open"}
 
 
 @dataclass(frozen=True, slots=True)

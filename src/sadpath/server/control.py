@@ -170,6 +170,7 @@ class ControlApi:
                 "phase": kind.phase,
                 "summary": kind.summary,
                 "worlds": list(kind.worlds),
+                "protocols": list(kind.protocols),
                 "settings": kind.model_json_schema().get("properties", {}),
             }
             for kind in FAULTS

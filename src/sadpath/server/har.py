@@ -40,6 +40,7 @@ def _entry(event: ExchangeEvent, base_url: str, began: float) -> dict[str, Any]:
         "timings": {"send": 0, "wait": whole - receive, "receive": receive},
         "connection": str(event.connection),
         "_exchange": event.exchange,
+        "_stream": event.stream,
         "_operation": event.operation,
         "_call": event.call,
         "_fault": {"armed": [one.name for one in event.armed], "fired": [one.to_json() for one in event.fired]},
@@ -53,7 +54,7 @@ def _request(event: ExchangeEvent, base_url: str) -> dict[str, Any]:
     return {
         "method": event.method,
         "url": base_url + event.path + (f"?{event.query}" if event.query else ""),
-        "httpVersion": "HTTP/1.1",
+        "httpVersion": f"HTTP/{event.http_version}",
         "cookies": [],
         "headers": _pairs(event.request_headers),
         "queryString": _pairs(query),
@@ -69,7 +70,7 @@ def _response(event: ExchangeEvent) -> dict[str, Any]:
     return {
         "status": status,
         "statusText": known.get(status, ""),
-        "httpVersion": "HTTP/1.1",
+        "httpVersion": f"HTTP/{event.http_version}",
         "cookies": [],
         "headers": _pairs(event.response_headers),
         "content": {"size": len(event.response_body), "mimeType": headers.get("content-type", "x-unknown")},

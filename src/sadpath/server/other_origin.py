@@ -84,6 +84,8 @@ class OtherOrigin:
             role=OPERATION,
             request_headers=Redactor(session.tokens, self._token_header).headers(headers),
             t_arrived=session.clock.now(),
+            http_version=scope.get("http_version", "1.1"),
+            stream=wire.stream if wire is not None else None,
         )
         for name, value in headers:
             if name == self._token_header:

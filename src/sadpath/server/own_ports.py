@@ -23,11 +23,15 @@ def reachable(host: str) -> str:
 
 
 class OwnPorts:
-    """The ports of one server; ``host`` is where they listen, ``limits`` what the server's clients may take up."""
+    """The ports of one server; ``host`` is where they listen, ``limits`` what the server's clients may take up.
 
-    def __init__(self, host: str, limits: Limits = UNLIMITED) -> None:
+    ``http2`` says whether they speak HTTP/2, too.
+    """
+
+    def __init__(self, host: str, limits: Limits = UNLIMITED, *, http2: bool = False) -> None:
         self.host = host
         self.limits = limits
+        self.http2 = http2
         self._authority: Authority | None = None
         self._ports: dict[str, OwnPort] = {}
 
@@ -35,7 +39,7 @@ class OwnPorts:
     def authority(self) -> Authority:
         """The certificate authority of ports that speak TLS."""
         if self._authority is None:
-            self._authority = Authority(reachable(self.host))
+            self._authority = Authority(reachable(self.host), http2=self.http2)
         return self._authority
 
     def url_of(self, session_id: str) -> str | None:
@@ -49,7 +53,7 @@ class OwnPorts:
         Raises:
             OSError: where no port can be had.
         """
-        protocol = protocol_class(clock, session=session, limits=self.limits)
+        protocol = protocol_class(clock, session=session, limits=self.limits, http2=self.http2)
 
         def factory(number: int, heard: tuple[bytes, float] | None) -> Any:
             made = protocol(config=server.config, server_state=server.server_state, app_state=server.lifespan.state)

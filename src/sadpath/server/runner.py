@@ -69,6 +69,7 @@ class LiveServer:
         seed: the seed of sessions that are made without one.
         admin_token: where given, the control API wants it (``Authorization: Bearer …``).
         tls: whether to speak TLS, by the certificate authority of ``ports``.
+        http2: whether to speak HTTP/2, too: where TLS settles on it, or the client begins with it.
         other_origin: whether to listen at a second port too, for tests of tokens that travel too far.
         max_sessions: how many sessions may exist besides the default one.
         journal_limit: how many events each session's journal keeps.
@@ -92,6 +93,7 @@ class LiveServer:
         seed: int = 0,
         admin_token: str | None = None,
         tls: bool = False,
+        http2: bool = False,
         other_origin: bool = False,
         max_sessions: int = MAX_SESSIONS,
         journal_limit: int = 10_000,
@@ -103,6 +105,7 @@ class LiveServer:
         self.host = host
         self.admin_token = admin_token
         self.tls = tls
+        self.http2 = http2
         self.source = source
         self._backend = backend
         self._roles = roles
@@ -117,7 +120,7 @@ class LiveServer:
         self._lifespans: list[LifespanOn] = []
         fit, self._backlog = fitting()
         self.limits = fit if limits is None else limits
-        self.ports = OwnPorts(host, self.limits)
+        self.ports = OwnPorts(host, self.limits, http2=http2)
         self._quiet = _Quiet()
 
     # Addresses
@@ -171,7 +174,7 @@ class LiveServer:
         """Listen.
 
         Raises:
-            UsageError: where that is not possible at this host and port.
+            UsageError: where that is not possible at this host and port, or what speaks HTTP/2 is not installed.
             AuthorError: where the backend cannot be loaded or does not start.
         """
         clock = LoopClock()
@@ -205,7 +208,7 @@ class LiveServer:
         )
         self.engine.other_origin = lambda: self.other_origin
         self._quiet.install()
-        protocol = protocol_class(clock, limits=self.limits)
+        protocol = protocol_class(clock, limits=self.limits, http2=self.http2)
         try:
             await self._listen(self.engine, protocol, self._port, lifespan=True)
             if self._with_other_origin:

@@ -257,6 +257,9 @@ def _left_out(scenario: Scenario, server: LiveServer) -> Iterator[str]:
         yield "its rules `on: connection` are left out: they need a port of their own (own_port at /__admin/sessions)"
     if scenario.given.tls and not server.tls:
         yield "its `given.tls` is left out: this server speaks plain HTTP without --tls"
+    of_http2 = sorted({one.name for one in scenario.all_faults() if "HTTP/1" not in type(one.settings).protocols})
+    if of_http2 and not server.http2:
+        yield f"it needs HTTP/2, which this server does not speak without --http2: {', '.join(of_http2)} answers 500"
     named = any(rule.on.role or rule.on.operation not in (None, "*") for rule in scenario.faults)
     if server.engine.roles is None and named:
         yield "its rules for operations and roles match nothing: contracts/api/roles.yaml is missing"
@@ -278,6 +281,9 @@ def _greeting(workspace: Workspace, server: LiveServer, name: str | None, scenar
     if server.source is None or (roles is not None and roles.login is not None):
         login = credentials(roles)
         lines.append(f"  login     {login['email']} / {login['password']}")
+    if server.http2:
+        how = "by ALPN, as well as HTTP/1.1" if server.tls else "by prior knowledge, as well as HTTP/1.1"
+        lines.append(f"  HTTP/2    {how}")
     if server.tls:
         lines.append(f"  CA        {server.base_url}/__admin/ca.pem")
     lines += [

@@ -92,6 +92,8 @@ def _world_reasons(scenario: Scenario, world: str) -> Iterator[str]:
     for fault in scenario.all_faults():
         if world not in type(fault.settings).worlds:
             yield f"the fault {fault.name} does not exist in the world {world}"
+        if "HTTP/1" not in type(fault.settings).protocols:
+            yield f"the fault {fault.name} needs HTTP/2, and cases are played over HTTP/1.1"
     if world == "live":
         in_force = [scenario.faults, *(step.faults for step in scenario.calls if isinstance(step, ChangeFaults))]
         yield from filter(None, map(not_on_real_sockets, in_force))
