@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sadpath.core.clock import Clock
 from sadpath.core.events import ConnectionEvent, ExchangeEvent, Party
+from sadpath.engine.secure_end import end_writing
 from sadpath.engine.transport import FaultTransport, peer_left, unsent_bytes
 
 if TYPE_CHECKING:
@@ -208,10 +209,11 @@ class Wire:
         self._tell("fin", "server", self.closed_by)
         if self.ended_how is None:
             self.ended_how, self.ended_by = "fin", "server"
-        if self.unread() and not self.secure and self.inner.can_write_eof():
-            self._shut_down()
-            self._linger = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.inner.close)
-            self.inner.resume_reading()
+        if self.secure or (self.unread() and self.inner.can_write_eof()):
+            reading = self._shut_down()
+            if self.unread() and reading is not None:
+                self._linger = asyncio.get_running_loop().call_later(DRAIN_SECONDS, reading.close)
+                reading.resume_reading()
         else:
             self.inner.close()
 
@@ -289,18 +291,16 @@ class Wire:
         self.released.set()
         self.inner.abort()
 
-    def _shut_down(self) -> None:
-        """Shut down writing. Errors mean that the client was faster."""
+    def _shut_down(self) -> asyncio.Transport | None:
+        """Shut down writing; return what reads on, if anything does. Errors mean that the client was faster."""
         with contextlib.suppress(OSError, RuntimeError):
             if self.secure:
-                sock = self.inner.get_extra_info("socket")  # None where the client was faster; later it can't be had
-                self.inner.close()
-                if sock is not None:
-                    sock.shutdown(socket.SHUT_WR)
-            elif self.inner.can_write_eof():
+                return end_writing(self.inner, self.client_fin)
+            if self.inner.can_write_eof():
                 self.inner.write_eof()
-            else:
-                self.inner.close()
+                return self.inner
+            self.inner.close()
+        return None
 
     async def _wait_gone(self, seconds: float = DRAIN_SECONDS) -> bool:
         """Wait until the connection is over, or so long; return whether it is."""
