@@ -26,6 +26,7 @@ TOPICS = {
 }  # fmt: skip
 
 LONG = {
+    "cache/told-to-wait-behind-the-back": "a question waits in it for longer than the client is given to settle",
     "retry/time-that-adds-up": "its second wait would cross the deadline of a whole call, so the first lasts half as long",
     "transport/slow-drip": "it shows what ends at the deadline of a whole call, so it lasts as long as that",
 }
