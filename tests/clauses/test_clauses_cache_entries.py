@@ -10,6 +10,7 @@ from sadpath.core.events import FiredFault
 from tests.clauses.stories import USER, Story
 
 NONSENSE = b"<html>Welcome to our hotel</html>"
+SETTINGS = b'{"theme": "dark", "locale": "en-GB", "notifications": true}'
 LYING = [FiredFault("html", "body")]
 
 # CACHE-07
@@ -114,6 +115,18 @@ def test_a_session_that_ended_takes_its_entries_along() -> None:
     _away(story).ok(source="cache")
 
     assert story.verdict("CACHE-10") == "fail"
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(0.01, "not_exercised"), (0.019, "not_exercised"), (0.03, "fail")])
+def test_what_is_still_under_way_is_not_known(after: float, verdict: str) -> None:
+    """CACHE-10 counts from when the client heard that its session was over: on a slow way, later than it was said."""
+    story = Story(scenario={"given": {"network": {"latency": "20ms"}}})
+    story.call("settings.get", {}).meets(200, body=SETTINGS).ok()
+    story.refresh(400)
+    said = story.t
+    story.call("settings.get", {}, at=said + after).ok(source="cache")
+
+    assert story.verdict("CACHE-10") == verdict
 
 
 def test_nobody_went() -> None:

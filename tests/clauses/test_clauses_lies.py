@@ -69,6 +69,17 @@ def test_lists_in_lists_are_not_the_caches_fault() -> None:
     assert story.verdict("CACHE-14") == "pass"
 
 
+@pytest.mark.parametrize(("path", "verdict"), [("/health", "pass"), ("/users/1", "fail")])
+@pytest.mark.parametrize("state", ["corrupt", "unwritable"])
+def test_what_a_redirect_led_to_is_not_what_was_asked_for(state: str, path: str, verdict: str) -> None:
+    """CACHE-14 does not blame a broken cache for a call that fails on the good answer of another operation."""
+    story = Story(capabilities=REPOSITORY, scenario={"given": {"cache": state}})
+    call = story.call().meets(302, body=b"", headers=[("location", path)])
+    call.meets(200, path=path).fails("decode", 200)
+
+    assert story.verdict("CACHE-14") == verdict
+
+
 @pytest.mark.parametrize(
     ("status", "body", "verdict"), [(200, b"", "pass"), (200, b" \n", "pass"), (204, b"", "fail"), (200, b"{}", "fail")]
 )

@@ -158,7 +158,8 @@ def _changes_of_user(trace: Trace) -> Iterator[tuple[float, str]]:
         renewals = Renewals(trace)
         for item in renewals.refreshes:
             if renewals.invalid_grant(item) and not renewals.session_changed_around(item) and item.t_ended is not None:
-                yield item.t_ended, f"the session had ended in exchange {item.exchange}"
+                heard = item.t_ended + trace.round_trip  # a call that began before that knew of nothing
+                yield heard, f"the session had ended in exchange {item.exchange}"
 
 
 def _after_a_change(trace: Trace) -> Iterator[tuple[CallRecord, float, str]]:

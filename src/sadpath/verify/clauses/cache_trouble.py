@@ -66,7 +66,9 @@ def _survives(trace: Trace) -> Iterator[Finding]:
 
 def _excused(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> bool:
     """Tell whether a call may have failed on a good answer for another reason."""
-    return undecodable(own[-1]) or not own[-1].response_body or stopped_early(trace, Unit(call, own))
+    last = own[-1]
+    elsewhere = call.op in trace.roles.operations and last.operation != call.op  # a redirect led to something else
+    return elsewhere or undecodable(last) or not last.response_body or stopped_early(trace, Unit(call, own))
 
 
 def _hidden(sight: Sight, error: ErrorReport) -> bool:
