@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sadpath.core.events import FiredFault
 from tests.clauses.stories import Story
 
 TOTAL = {"timeouts": {"total": "1s"}}
@@ -113,3 +114,149 @@ def test_one_failing_call_proves_nothing() -> None:
     story.call().meets(200).ok()
 
     assert story.verdict("RETRY-17") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "failing"), [(0, 2, 0), (1, 0, 0), (1, 1, 1), (2, 0, 1), (2, 1, 1), (2, 2, 0)]
+)
+def test_what_looks_like_a_shared_count(first: int, second: int, failing: int) -> None:
+    """RETRY-17 asks whether all retries up to a call's end make up what each was promised; later ones do not count."""
+    assert len(_two(first, second).sentences("RETRY-17")) == failing
+
+
+def test_the_sentence_on_a_shared_count() -> None:
+    """RETRY-17 names the answer that was not retried, both counts, and what the other call did first."""
+    found = _two(2, 1).judge("RETRY-17").findings[0]
+
+    assert found.sentence == (
+        "Call c1/0 (users.get id=1) met a 503 in exchange 5 and failed as server (503) after 1 of 2 promised retries, "
+        "while other calls made 2: they seem to share one count."
+    )
+    assert found.exchanges == (4, 5, 1, 2, 3)
+
+
+def test_walks_are_left_out_and_others_are_not() -> None:
+    """RETRY-17 leaves out walks, which are several requests, and looks at the calls behind them."""
+    story = Story(policy={"retry": {"budget": None}})
+    story.call("orders.list", {"limit": 2}, pages=True).meets(503).fails("server", 503)
+    for retries in (2, 0):
+        call = story.call().meets(503)
+        for _ in range(retries):
+            call.waits(0.3).meets(503)
+        call.fails("server", 503)
+
+    assert [found.call for found in story.judge("RETRY-17").findings] == ["c2/0"]
+
+
+# More of RETRY-14
+
+
+def test_a_second_exchange_is_enough_for_time_to_matter() -> None:
+    """RETRY-14 is exercised by a call that needed two exchanges, by one that met a fault, and by one that never ended."""
+    two, slow, hanging = Story(), Story(), Story()
+    two.call().meets(200).meets(200).ok()
+    slow.call().meets(200, fired=[FiredFault("delay", "request")]).ok()
+    hanging.call().hangs()
+
+    assert [story.verdict("RETRY-14") for story in (two, slow, hanging)] == ["pass", "pass", "fail"]
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(1.45, "pass"), (1.55, "fail")])
+def test_a_real_machine_takes_its_time(took: float, verdict: str) -> None:
+    """RETRY-14 leaves half a second to a busy machine where time is real."""
+    story = Story(policy=TOTAL, world="live")
+    call = story.call().breaks()
+    story.t = call.started + took - 0.001
+    call.fails("reset")
+
+    assert story.verdict("RETRY-14") == verdict
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(900.0, "pass"), (1100.0, "fail")])
+def test_the_driver_s_own_clock_goes_first(took: float, verdict: str) -> None:
+    """RETRY-14 goes by the times that the driver reports of a call, where it does."""
+    for lasts in (0.5, 3.0):
+        story = Story(policy=TOTAL)
+        call = story.call().breaks()
+        story.t = call.started + lasts
+        call.fails("reset", started_ms=100.0, ended_ms=100.0 + took)
+        assert story.verdict("RETRY-14") == verdict
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(0.5, "pass"), (2.5, "pass"), (3.5, "fail")])
+def test_a_clock_that_was_moved_is_no_late_attempt(late: float, verdict: str) -> None:
+    """RETRY-14 allows for the time by which the clock was moved on while an attempt was made."""
+    story = Story(policy=TOTAL, scenario={"calls": [{"advance": "2s"}]})
+    call = story.call().meets(503).waits(0.5).fails("server", 503)
+    call.story.t = call.started + late
+    call.meets(200)
+
+    assert story.verdict("RETRY-14") == verdict
+
+
+def test_the_sentences_on_a_call_s_time() -> None:
+    """RETRY-14 says how long a call took, or what was sent too late, and what is promised."""
+    long, late, vain = Story(policy=TOTAL), Story(policy=TOTAL), Story(policy=TOTAL)
+    call = long.call().meets(503)
+    long.t = call.started + 2.499
+    call.fails("server", 503)
+    call = late.call().meets(503).waits(0.9).fails("server", 503)
+    late.t = call.started + 1.5
+    call.meets(503).meets(200)
+    call = vain.call().meets(500).meets(503)
+    vain.t = call.started + 0.999
+    call.fails("timeout.total")
+
+    assert long.sentences("RETRY-14")[0].endswith(
+        "failed as server (503) after 2.500 s, where the contract promises an end after 1.000 s."
+    )
+    assert late.sentences("RETRY-14")[0].endswith("sent exchanges 2 and 3 after its 1.000 s were over.")
+    assert vain.sentences("RETRY-14")[0].endswith(
+        "met a 503 in exchange 2, and then waited the 0.990 s to its deadline for an attempt that could not come."
+    )
+
+
+@pytest.mark.parametrize(("wait", "verdict"), [(0.13, "pass"), (0.17, "fail")])
+def test_three_round_trips_are_no_wait(wait: float, verdict: str) -> None:
+    """RETRY-14 does not take for a wait what a few round trips may be."""
+    story = Story(policy=TOTAL, scenario={"given": {"network": {"latency": "50ms"}}})
+    call = story.call()
+    story.t = call.started + 1.0 - wait - 0.005
+    call.meets(503)
+    story.t = call.started + 0.999
+    call.fails("timeout.total")
+
+    assert story.verdict("RETRY-14") == verdict
+
+
+@pytest.mark.parametrize("how", ["beside another", "a walk", "a 401", "left", "behind a port", "well", "a good answer"])
+def test_other_waits_than_for_a_retry(how: str) -> None:
+    """RETRY-14 says nothing of a wait that may be for something else than the next attempt."""
+    faults = {"faults": [{"on": "connection", "fault": "accept_close"}]} if how == "behind a port" else {}
+    story = Story(policy=TOTAL, scenario=faults)
+    call = story.call(parallel=how == "beside another", pages=how == "a walk")
+    if how == "left":
+        call.gives_up(after=0.1)
+    elif how == "well":
+        call.meets(503).meets(200)
+    else:
+        call.meets({"a 401": 401, "a good answer": 200}.get(how, 503), fired=[FiredFault("delay", "request")])
+    story.t = call.started + 0.999
+    call.fails("timeout.total")
+
+    assert story.verdict("RETRY-14") == "pass"
+
+
+@pytest.mark.parametrize(("at", "verdict"), [(-0.4, "fail"), (0.1, "pass"), (0.6, "pass"), (1.2, "fail")])
+def test_only_a_refresh_meanwhile_is_a_reason_to_wait(at: float, verdict: str) -> None:
+    """RETRY-14 excuses a wait by a refresh that was under way between the failure and the deadline."""
+    story = Story(policy=TOTAL, t=2.0)
+    story.call("users.list").meets(200).ok()
+    story.t = 3.0
+    call = story.call().meets(503)
+    began = call.started
+    story.refresh(at=began + at, takes=0.1)
+    story.t = began + 0.999
+    call.fails("timeout.total")
+
+    assert story.verdict("RETRY-14") == verdict
