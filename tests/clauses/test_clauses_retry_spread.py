@@ -162,3 +162,109 @@ def test_waits_that_are_not_spread_are_found_out(count: int, seed: int, how: str
 def test_a_little_off_is_left_to_chance(off: float) -> None:
     """What chance may explain is not held against the client, however it came about."""
     assert _said([off + (1 - off) * (i + 0.5) / 300 for i in range(300)]) is None
+
+
+# How exactly one wait is known
+
+
+def _one(policy: dict[str, Any], *, latency: str = "0ms", again: float = 1.0, **times: float | None) -> Story:
+    """Tell of an attempt that was answered at these times after its arrival at 0, and of the next one."""
+    story = Story(policy=policy, t=0.0, scenario={"given": {"network": {"latency": latency}}})
+    call = story.call(at=0.0, call="c0")
+    whole = {"status": 503, "first": 0.1, "last": 0.1, "ended": 0.1, "body": b"{}", **times}
+    story.exchange(0.0, method="GET", path="/users/1", call=call.tag, connection=1, **whole)
+    story.t = again
+    return story
+
+
+def _again(story: Story, connection: int) -> list[tuple[float, float]]:
+    story.tellings[0].meets(200, connection=connection).ok()
+    return [(round(low, 4), round(high, 4)) for low, high in _samples(story)]
+
+
+@pytest.mark.parametrize(
+    ("times", "begins"),
+    [({}, 0.1), ({"last": 0.12, "ended": 0.12}, 0.12), ({"last": 0.12, "ended": 0.14}, 0.14),
+     ({"last": 0.12, "ended": None}, 0.12)],
+)  # fmt: skip
+def test_from_when_a_wait_may_be_counted(times: dict[str, float | None], begins: float) -> None:
+    """A wait began between the head of the answer and its end, or the connection's: so exactly its length is known."""
+    trip = 0.0002
+    for connection, trips in ((1, 1), (2, 4)):
+        found = _again(_one(_policy("full"), **times), connection)
+        assert found == [(round(1.0 - begins - trips * trip, 4), round(0.9 - trip, 4))]
+
+
+def test_how_little_the_network_takes_away() -> None:
+    """A wait is known to a hundred-thousandth of a second, and the round trips that it may have had beside it."""
+    story = _one(_policy("full"), latency="1ms")
+    story.tellings[0].meets(200, connection=2).ok()
+    (low, high), trip = _samples(story)[0], 0.0012
+
+    assert low == pytest.approx(0.9 - 4 * trip - 1e-5, abs=1e-9)
+    assert high == pytest.approx(0.9 - trip + 1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize(("span", "count"), [("100ms", 0), ("390ms", 0), ("410ms", 1)])
+def test_a_wait_must_be_known_to_a_twentieth(span: str, count: int) -> None:
+    """A wait says nothing where more than a twentieth of its span is open."""
+    story = _one(_policy("full", first_delay=span), last=0.1194, ended=0.1194)
+
+    assert len(_again(story, 2)) == count
+
+
+@pytest.mark.parametrize(("total", "count"), [("8.10s", 0), ("8.28s", 0), ("8.34s", 0), ("8.37s", 1), ("9s", 1)])
+def test_the_longest_wait_must_have_had_room(total: str, count: int) -> None:
+    """A wait says nothing where the longest one, with its way there, would have crossed the call's deadline."""
+    policy = {**_policy("full", first_delay="8s"), "timeouts": {"total": total}}
+
+    assert len(_again(_one(policy, latency="50ms"), 2)) == count
+
+
+@pytest.mark.parametrize(("after", "count"), [("1.0s", 0), ("600s", 1)])
+def test_a_fallback_must_have_left_room(after: str, count: int) -> None:
+    """A wait says nothing where the longest one would have been cut off by the fallback deadline, counted from the start."""
+    assert len(_again(_one({**_policy("full"), "cache": {"fallback_after": after}}), 2)) == count
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [{"calls": [{"advance": "1s"}]}, {"faults": [{"on": "connection", "fault": "accept_close"}]}],
+)
+def test_what_moves_the_clock_or_shuts_the_port_leaves_nothing_known(scenario: dict[str, Any]) -> None:
+    """A case says nothing of waits where the clock was moved, nor where attempts may have ended before HTTP."""
+    story = _told(_policy("full"))
+    assert len(_samples(story)) == 1
+    assert CLAUSE.trigger(story.trace())
+    story.scenario = scenario
+    assert _samples(story) == ()
+    assert not CLAUSE.trigger(story.trace())
+
+
+@pytest.mark.parametrize("count", [199, 200])
+def test_from_how_many_waits_on_something_is_said(count: int) -> None:
+    """RETRY-06 asks for 200 waits."""
+    story = Story(policy=_policy("full"))
+    for _ in range(count):
+        story.call().meets(503).waits(1.0005).meets(200).ok()
+
+    assert story.together("RETRY-06") == ("fail" if count == 200 else "not_exercised")
+
+
+@pytest.mark.parametrize(("part", "share", "due"), [(0.0, 300, 0), (1.0, 0, 300), (0.25, 300, 75)])
+def test_the_sentence_counts_waits(part: float, share: int, due: int) -> None:
+    """The sentence says how many waits went how far, and how many would have if they were spread as promised."""
+    sentence = _said([part] * 300)
+
+    assert sentence is not None
+    assert f" {share} went no further than " in sentence
+    assert f"Spread as promised, {due} would; " in sentence
+
+
+def test_a_wait_of_which_nothing_is_promised_is_left_out() -> None:
+    """A wait says nothing where the list of promised delays has none for its number, nor where its span is empty."""
+    story = Story(policy=_policy("full", first_delay=None, max_delay=None, factor=None, delays=["1s"]))
+    story.call().meets(503).waits(0.5).meets(503).waits(0.5).meets(200).ok()
+
+    assert len(_samples(story)) <= 1
+    assert _samples(_told(_policy("full", first_delay="0s"))) == ()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sadpath.core.events import FiredFault
-from tests.clauses.stories import USER_BODY, Story, Telling, truth
+from tests.clauses.stories import ALL, USER_BODY, Story, Telling, truth
 
 READ = {"timeouts": {"read": "1s", "total": "500s"}}
 PAUSE = [FiredFault("delay", "body", 20)]
@@ -197,3 +197,40 @@ def test_silence_before_the_answer_is_another_matter() -> None:
     """TIME-03 is not exercised by a silence before the head, nor TIME-02 by one after it."""
     assert _silent(1.0).verdict("TIME-03") == "not_exercised"
     assert _in_the_body(1.0).verdict("TIME-02") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        (2.0, "waited for 2.000 s for the answer of exchange 1, where the contract promises to give up after 1.000 s."),
+        (0.5, "gave up on exchange 1 after 0.500 s for the answer of it, where the contract promises to wait 1.000 s."),
+    ],
+)
+def test_the_sentences_on_a_limit(gap: float, said: str) -> None:
+    """TIME-02 says how long a client waited and what the contract promises."""
+    assert [sentence.partition(") ")[2] for sentence in _silent(gap).sentences("TIME-02")] == [said]
+
+
+def test_only_a_failure_by_the_last_silence_has_its_name() -> None:
+    """TIME-02 asks for no name where the cache has answered, where an answer came behind it, and where none is told."""
+    cached, behind, untold = Story(policy=READ), Story(policy=READ), _silent(1.0, kind="other")
+    cached.call().gives_up(after=1.0).ok(source="cache")
+    behind.call().gives_up(after=1.0).waits(0.02).meets(503).fails("server", 503)
+    untold.capabilities = ALL - {"error_kinds"}
+
+    assert {story.verdict("TIME-02") for story in (cached, behind, untold)} == {"pass"}
+
+
+def test_a_late_head_is_no_gap_in_the_body() -> None:
+    """TIME-03 is not exercised by an answer of which only the head was long in coming."""
+    story = Story(policy=READ)
+    story.call().meets(200, takes=1.2).ok()
+
+    assert story.verdict("TIME-03") == "not_exercised"
+
+
+@pytest.mark.parametrize(("status", "early", "named"), [(299, "fail", "fail"), (300, "not_exercised", "pass")])
+def test_where_success_ends(status: int, early: str, named: str) -> None:
+    """TIME-03 asks for patience, and for a name, in the body of a status from 200 to 299."""
+    assert _in_the_body(0.3, status=status, kind=None).verdict("TIME-03") == early
+    assert _in_the_body(1.0, status=status, kind="server").verdict("TIME-03") == named

@@ -122,8 +122,6 @@ def _a_body_took_its_time(trace: Trace) -> bool:
 def _gap_by_gap(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
         for silence in _gaps(trace, unit):
-            if too_short(trace, unit, silence) and not 200 <= (silence.sight.status or 0) < 300:
-                continue
             yield from _at_its_limit(trace, unit, silence, "in the middle of")
             if silence.sight.status is not None and silence.sight.status < 300:
                 yield from _by_its_name(trace, unit, silence, "the silence in the middle of")
