@@ -51,6 +51,7 @@ class _Http2Protocol(ZttpH2Protocol):
             session.connection(self.wire, self._http1.wire_number)
         super().connection_made(self.wire.transport)
         self.wire.write_through()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         if self.wire.keep(data):

@@ -156,12 +156,13 @@ class MultiplexedWire(Wire):
             self.stir()
 
     def leave(self, session: Session) -> None:
-        """Let a session's streams go that has ended; with nothing else on it, the connection goes too."""
+        """Let a session's streams go that has ended; with nothing else on it, the connection goes instead."""
+        if self.only_in(session) and all(stream.current_session is session for stream in self._all()):
+            self.abort()
+            return
         for stream in self._all():
             if stream.current_session is session:
                 stream.abort()
-        if not self.streams and self.only_in(session):
-            self.abort()
 
     def close_when_idle(self, seconds: float, fault: str, closing: Callable[[], None]) -> None:
         """Close once no stream has begun for so long, and none is under way."""
@@ -230,6 +231,10 @@ class StreamWire(Wire):
     def answered_early(self) -> bool:
         """Tell whether the answer is whole, and the request is not."""
         return bool(self._cycle.response_complete and self._cycle.more_body)
+
+    def arrival(self, session: Session) -> float:
+        """Return when the request arrived, on a session's clock."""
+        return self.connection.arrival(session)
 
     def unsent(self) -> int:
         """Return how many bytes wait for a window to open, or for the other side's kernel."""
