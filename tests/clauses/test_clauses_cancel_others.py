@@ -158,3 +158,130 @@ def test_without_tags_it_must_be_certain_whose_exchange_it_is(beside: bool, verd
         story.call(at=1.0).waits(0.001).ok()
 
     assert story.verdict("CANCEL-04") == verdict
+
+
+def _lost(left: float = AT, policy: dict[str, Any] | None = None, **story: Any) -> Story:
+    """Tell of a call that loses its exchange when another is cancelled, and goes on."""
+    found = Story(policy=policy or SLOW, **story)
+    _two(found, left_after=left).waits(0.5).meets(200).ok()
+    return found
+
+
+def test_whoever_else_there_is() -> None:
+    """CANCEL-03 finds each call that loses its exchange once, whoever was there before it, and however many are cancelled."""
+    story = Story(policy=SLOW)
+    story.call("users.list").meets(200).ok()
+    start = story.t + 0.001
+    for number in (1, 2):
+        story.call(at=start, args={"id": number}, cancel_after=AT, parallel=True).gives_up(after=AT).cancelled()
+    well = story.call(at=start, args={"id": 3}, parallel=True).meets(200, takes=0.3)
+    well.ok()
+    for number in (4, 5):
+        story.call(at=start, args={"id": number}, parallel=True).gives_up(after=AT).fails("closed")
+    for number in (6, 7):
+        story.call(at=start, args={"id": number}, parallel=True).meets(200, takes=0.3).cancelled()
+
+    assert [found.call for found in story.judge("CANCEL-03").findings] == ["c4/0", "c5/0", "c6/0", "c7/0"]
+
+
+def test_beside_it_means_before_it() -> None:
+    """CANCEL-03 is not exercised by a call that began when the other was being cancelled, as far as that can be seen."""
+    for begins, verdict in ((0.03, "not_exercised"), (0.02, "pass")):
+        story = Story(policy=SLOW, scenario={"given": {"network": {"latency": "50ms"}}})
+        _two(story, left_after=None, begins=begins).ok()
+        assert story.verdict("CANCEL-03") == verdict
+
+
+def test_a_call_that_ended_well_before_says_nothing() -> None:
+    """CANCEL-03 says how a call ended that nobody had cancelled."""
+    for escaped, said in ((True, "let CancelledError escape"), (False, "ended cancelled")):
+        story = Story(policy=SLOW)
+        other = _two(story, left_after=None)
+        if escaped:
+            other.fails("other", escaped=True)
+            assert other.outcome is not None
+            assert other.outcome.error is not None
+            other.outcome.error.native = "CancelledError"
+        else:
+            other.cancelled()
+        assert story.sentences("CANCEL-03") == [
+            "Call c0/0 (users.get id=1) was cancelled, and call c1/0 (users.get id=2), which was not, " + said + "."
+        ]
+
+
+@pytest.mark.parametrize("how", ["open", "by the server", "whole"])
+def test_what_the_client_did_not_leave(how: str) -> None:
+    """CANCEL-03 does not ask about an exchange that is open, that the server ended, or that was answered whole."""
+    story = Story(policy=SLOW)
+    facts: dict[str, Any] = {
+        "open": {"ended": None},
+        "by the server": {"how": "fin", "by": "server"},
+        "whole": {"how": "fin", "by": "client", "status": 200, "first": 1.08, "last": 1.08},
+    }[how]
+    start = story.t + 0.001
+    story.call(at=start, cancel_after=AT, parallel=True).gives_up(after=AT).cancelled()
+    other = story.call(args={"id": 2}, at=start, parallel=True)
+    other._add(start, **{"ended": start + AT, "how": "open", "fired": [], **facts})
+    story.t = start + 0.5
+    other.meets(200).ok()
+
+    assert story.verdict("CANCEL-03") == "pass"
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, "fail"), (299, "fail"), (300, "pass"), (301, "pass")])
+def test_only_a_success_is_lost(status: int, verdict: str) -> None:
+    """CANCEL-03 lets a call leave the body of any answer but a success."""
+    story = Story(policy=SLOW)
+    facts: dict[str, Any] = {"status": status, "first": 1.05, "last": 1.05, "sent": 20, "body": b"{}" * 40}
+    _two(story, left_after=AT, **facts).waits(0.2).meets(200).ok()
+
+    assert story.verdict("CANCEL-03") == verdict
+
+
+@pytest.mark.parametrize(
+    ("left", "moved", "verdict"), [(5.0, 0, "pass"), (5.0, 8, "fail"), (0.23, 0, "fail"), (0.26, 0, "pass")]
+)
+def test_until_when_it_is_lost_with_it(left: float, moved: int, verdict: str) -> None:
+    """CANCEL-03 asks about what is left within the promised time, a round trip, and by how much the clock was moved."""
+    scenario: dict[str, Any] = {"given": {"network": {"latency": "50ms"}}}
+    scenario |= {"calls": [{"advance": f"{moved}s"}]} if moved else {}
+    policy = {"timeouts": {"read": "90s", "total": "100s"}, "cache": {"fallback_after": None}}
+
+    assert _lost(left, {**policy, "cancel": {"within": "110ms"}}, scenario=scenario).verdict("CANCEL-03") == verdict
+
+
+def test_who_ends_well_at_that_moment_leaves_for_that() -> None:
+    """CANCEL-03 lets a call leave its exchange as it ends well; one that fails as it leaves has lost it."""
+    for well, verdict in ((True, "pass"), (False, "fail"), (None, "fail")):
+        story = Story(policy=SLOW)
+        other = _two(story, left_after=AT)
+        story.t -= 0.001
+        if well is None:
+            other.hangs()
+        elif well:
+            other.ok(source="cache")
+        else:
+            other.fails("closed")
+        assert story.verdict("CANCEL-03") == verdict
+
+
+@pytest.mark.parametrize(("sent", "said"), [(1, "and exchange 1 was"), (2, "and exchanges 1 and 2 were")])
+def test_what_was_sent_after_a_cancel_beforehand(sent: int, said: str) -> None:
+    """CANCEL-04 says what was sent for a call that had been cancelled, and how long after its beginning the first came."""
+    for later, first in ((0.25, "0.250 s"), (-0.002, "0.000 s")):
+        story = Story()
+        call = story.call(cancel_after=0.0)
+        story.t = call.started + later
+        for _ in range(sent):
+            call.meets(200).waits(0.4)
+        call.cancelled()
+        assert story.sentences("CANCEL-04") == [
+            f"Call c0/0 (users.get id=1) was cancelled before it began, {said} sent for it all the same, the first "
+            f"after {first}."
+        ]
+
+
+@pytest.mark.parametrize(("left", "verdict"), [(AT, "fail"), (AT + 0.5, "pass")])
+def test_without_a_promise_it_is_lost_at_that_moment_alone(left: float, verdict: str) -> None:
+    """CANCEL-03 asks about what is left as the other call is cancelled, where no time for that is promised."""
+    assert _lost(left, {**SLOW, "cancel": {"within": None}}).verdict("CANCEL-03") == verdict

@@ -261,10 +261,6 @@ def test_the_sentence_counts_waits(part: float, share: int, due: int) -> None:
     assert f"Spread as promised, {due} would; " in sentence
 
 
-def test_a_wait_of_which_nothing_is_promised_is_left_out() -> None:
-    """A wait says nothing where the list of promised delays has none for its number, nor where its span is empty."""
-    story = Story(policy=_policy("full", first_delay=None, max_delay=None, factor=None, delays=["1s"]))
-    story.call().meets(503).waits(0.5).meets(503).waits(0.5).meets(200).ok()
-
-    assert len(_samples(story)) <= 1
+def test_an_empty_span_says_nothing() -> None:
+    """A wait says nothing where the shortest and the longest that are promised are the same."""
     assert _samples(_told(_policy("full", first_delay="0s"))) == ()
