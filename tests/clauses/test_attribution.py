@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,3 +190,16 @@ def test_phases_are_kept_apart() -> None:
     assert [item.exchange for item in trace.case_exchanges] == [2]
     assert trace.refreshes() == ()
     assert [item.exchange for item in trace.refreshes(after_case=True)] == [4]
+
+
+@pytest.mark.parametrize("path", ["http://[::1/x", "http://a]/", "{other_origin}//[x"])
+def test_a_url_that_is_none_is_asked_for_by_nobody(path: str) -> None:
+    """A call that cannot send anything is attributed nothing, and takes nothing from the one beside it."""
+    story = Story(capabilities=UNTAGGED)
+    bad = story.call("http", {"method": "GET", "path": path}, at=1.0, parallel=True)
+    good = story.call("http", {"method": "GET", "path": "/health"}, at=1.0, parallel=True)
+    good.meets(200).ok()
+    bad.fails("bug")
+    trace = story.trace()
+
+    assert [len(trace.exchanges_of(call)) for call in trace.calls] == [0, 1]

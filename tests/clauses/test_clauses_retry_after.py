@@ -65,10 +65,11 @@ def test_nonsense_is_none_of_them(text: str) -> None:
     assert unreadable(story.events[1]) is None
 
 
-def test_what_somebody_may_read_is_left_open() -> None:
-    """A date with an offset, which no form has, is neither readable nor unreadable."""
+@pytest.mark.parametrize("text", ["Sun, 06 Nov 1994 09:49:39 +0100", "Sun Nov  6 08:49:60 1994"])
+def test_what_somebody_may_read_is_left_open(text: str) -> None:
+    """A date with an offset, which no form has, and a leap second are neither readable nor unreadable."""
     story = Story()
-    _told(story, "Sun, 06 Nov 1994 09:49:39 +0100")
+    _told(story, text)
 
     assert (told_by(story.events[0]), unreadable(story.events[0])) == (None, None)
 

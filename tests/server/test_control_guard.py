@@ -70,6 +70,9 @@ def test_loopback_hosts_are_let_in(ask: Callable[..., None], host: str) -> None:
         "localhost:port",
         "localhost/x",
         "localhost?x",
+        "x [::1]:80",
+        "x[::1]",
+        "[::1]x",
         "",
         "notlocalhost",
     ],
@@ -114,6 +117,10 @@ FOREIGN = [
     "localhost",
     "http://[::1",
     "ftp://localhost",
+    "http://evil.example [::1]:80",
+    "http://x[::1]",
+    "http://localhost/",
+    "http://evil.example@localhost",
 ]
 
 

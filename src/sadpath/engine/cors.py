@@ -6,13 +6,18 @@ A preflight is answered before the plan is asked, so it never uses up a step.
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
 
 from sadpath.faults.base import Answer
 
-__all__ = ["cors_headers", "is_loopback", "is_preflight", "preflight"]
+__all__ = ["AUTHORITY", "cors_headers", "host_of_origin", "is_loopback", "is_preflight", "preflight"]
 
 Headers = list[tuple[bytes, bytes]]
+
+AUTHORITY = r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
+"""A host that is a name or an address, its group, and a port (RFC 9110 §7.2); what else a URL may hold is none."""
+
+_ORIGIN = re.compile(f"(?i:https?)://{AUTHORITY}")
 
 
 def is_loopback(host: str) -> bool:
@@ -26,16 +31,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def host_of_origin(origin: str) -> str | None:
+    """Return the host in an Origin of HTTP's (RFC 6454 §7.1), None where there is none, or it is another's."""
+    found = _ORIGIN.fullmatch(origin)
+    return None if found is None else found[1]
+
+
 def _origin(headers: Headers) -> bytes | None:
     origin = next((value for name, value in headers if name == b"origin"), None)
     if origin is None:
         return None
-    try:
-        parts = urlsplit(origin.decode("latin-1"))
-    except ValueError:  # such as http://[::1
-        return None
-    own = parts.scheme in ("http", "https") and parts.hostname is not None and is_loopback(parts.hostname)
-    return origin if own else None
+    host = host_of_origin(origin.decode("latin-1"))
+    return origin if host is not None and is_loopback(host) else None
 
 
 def cors_headers(headers: Headers) -> Headers:

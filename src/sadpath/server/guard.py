@@ -8,18 +8,19 @@ which a browser sets on everything that changes something. Neither can be set by
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+import re
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from sadpath.engine.cors import is_loopback
+from sadpath.engine.cors import AUTHORITY, host_of_origin, is_loopback
 
 __all__ = ["MAX_BODY", "check", "read_body"]
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body that the control API reads at most."""
 
+_AUTHORITY = re.compile(AUTHORITY)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -53,23 +54,15 @@ def _has_token(request: Request, admin_token: str) -> bool:
 
 def _host(authority: str) -> str | None:
     """Return the host of an authority (``localhost:8080``, ``[::1]:8080``), None where it is none."""
-    try:
-        parts = urlsplit(f"//{authority}")
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        return None
-    return None if parts.netloc != authority or "@" in authority else parts.hostname
+    found = _AUTHORITY.fullmatch(authority)
+    return None if found is None else found[1]
 
 
 def _same_machine(origin: str, request: Request) -> bool:
-    try:
-        parts = urlsplit(origin)
-        host = parts.hostname
-    except ValueError:
+    host = host_of_origin(origin)
+    if host is None:
         return False
-    if parts.scheme not in ("http", "https") or host is None:
-        return False
-    return is_loopback(host) or parts.netloc == request.headers.get("host")
+    return is_loopback(host) or origin.partition("://")[2] == request.headers.get("host")
 
 
 async def read_body(request: Request) -> bytes:

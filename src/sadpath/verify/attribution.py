@@ -182,6 +182,10 @@ class _Wanted:
         return all(sent.get(name, [value])[0] == value for name, value in self.query.items())
 
 
+_NOWHERE = _Wanted("", None, None, {})
+"""What no exchange looks like: the call's URL is none, so that nothing can be sent for it."""
+
+
 def fits(exchange: ExchangeEvent, call: CallRecord, roles: Roles) -> bool:
     """Tell whether an exchange asks for what a call asks for, whenever it was and whoever made it."""
     return _wanted(call, roles).fits(exchange)
@@ -191,7 +195,10 @@ def _wanted(call: CallRecord, roles: Roles) -> _Wanted:
     if call.op == "http":
         given = str(call.args.get("path", ""))
         operation_abroad = ABROAD if given.startswith(OTHER_ORIGIN) else None
-        target = urlsplit(given.removeprefix(OTHER_ORIGIN))
+        try:
+            target = urlsplit(given.removeprefix(OTHER_ORIGIN))
+        except ValueError:  # such as http://[::1
+            return _NOWHERE
         query = {name: values[0] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
         method = call.args.get("method")
         verb = str(method).upper() if method is not None else None

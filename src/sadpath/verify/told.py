@@ -69,7 +69,7 @@ def unreadable(exchange: ExchangeEvent) -> str | None:
     if text is None or _WRITTEN["seconds"].fullmatch(text.strip()):
         return None
     try:
-        parsedate_to_datetime(text)
+        parsedate_to_datetime(re.sub(r":60\b", ":59", text))  # leap seconds are read as somebody pleases
     except (ValueError, TypeError, IndexError, OverflowError):
         return text.strip()
     return None
