@@ -260,3 +260,49 @@ def test_only_a_refresh_meanwhile_is_a_reason_to_wait(at: float, verdict: str) -
     call.fails("timeout.total")
 
     assert story.verdict("RETRY-14") == verdict
+
+
+def test_an_attempt_just_before_the_deadline_is_none_after_it() -> None:
+    """RETRY-14 counts an attempt as late only where it came after the deadline by more than a round trip."""
+    for at, verdict in ((0.98, "pass"), (1.03, "pass"), (1.2, "fail")):
+        story = Story(policy=TOTAL, scenario={"given": {"network": {"latency": "50ms"}}})
+        call = story.call().meets(503)
+        story.t = call.started + 0.9
+        call.fails("server", 503)
+        story.t = call.started + at
+        call.meets(200)
+        assert story.verdict("RETRY-14") == verdict
+
+
+def test_half_a_clock_is_none() -> None:
+    """RETRY-14 goes by the trace's times where a driver does not report both of its own, and says what it went by."""
+    for facts in ({"ended_ms": 5000.0}, {"started_ms": 0.0}):
+        story = Story(policy=TOTAL)
+        story.call().breaks().fails("reset", **facts)
+        assert story.verdict("RETRY-14") == "pass"
+
+    story = Story(policy=TOTAL)
+    story.call().breaks().fails("reset", started_ms=0.0, ended_ms=5000.0)
+    assert "failed as reset after 5.000 s, " in story.sentences("RETRY-14")[0]
+
+
+def test_an_exchange_without_an_end_was_no_wait() -> None:
+    """RETRY-14 does not know from when on a call waited whose last exchange has no end."""
+    story = Story(policy=TOTAL)
+    call = story.call().meets(503)
+    story.events[0].t_ended = None
+    story.t = call.started + 0.999
+    call.fails("timeout.total")
+
+    assert story.verdict("RETRY-14") == "pass"
+
+
+def test_a_walk_is_never_blamed_and_the_first_of_the_others_is_named() -> None:
+    """RETRY-17 leaves out a walk that fails at the end, and names the first of the calls that made retries."""
+    story = _two(1, 1)
+    story.call("orders.list", {"limit": 2}, pages=True).meets(503).fails("server", 503)
+    assert [found.call for found in story.judge("RETRY-17").findings] == ["c1/0"]
+
+    story = _two(1, 1)
+    story.call().meets(503).fails("server", 503)
+    assert story.judge("RETRY-17").findings[-1].exchanges == (5, 1, 2)
