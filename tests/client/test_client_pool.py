@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random  # noqa: TID251 - a seeded generator for when to cancel
 from dataclasses import replace
 
@@ -111,6 +112,58 @@ def test_pool_survives_hundreds_of_cancelled_calls(seed: int) -> None:
                 results = await asyncio.gather(*(client.http("GET", "/hold") for _ in range(3)))
             assert all(isinstance(result, Success) for result in results)
             assert client.stack.http.connections <= 3
+
+    asyncio.run(run())
+
+
+async def _keep(seen: Seen) -> None:
+    """Leave the connection open."""
+
+
+OTHER = json.dumps({**USER, "id": 2, "user_name": "Somebody else"}).encode()
+ANOTHER_REPLY = head(200, {"Content-Length": str(len(OTHER)), "Content-Type": "application/json"}) + OTHER
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("front", [b"", INTERIM, INTERIM * 2])
+@pytest.mark.parametrize("extra", [b"}", b"\r\n", ANOTHER_REPLY])
+@pytest.mark.parametrize("status", [200, 204])
+def test_what_stands_behind_a_reply_is_not_the_next_one(status: int, extra: bytes, front: bytes) -> None:
+    """Bytes behind a reply's end cost its connection, and are never taken for the reply to the next request."""
+
+    async def run() -> None:
+        body = json.dumps(USER).encode() if status == 200 else b""
+        fields = {"Content-Length": str(len(body)), "Content-Type": "application/json"} if body else {}
+        surplus = raw(front + head(status, fields) + body + extra, then=_keep)
+        script = Server().on("GET /users/1", reply(200, USER)).on("*", surplus)
+        async with serving(script) as server, shop(server, policy=ONCE) as client:
+            success_of(await (client.users.get(3) if status == 200 else client.users.delete(3)))
+            await until(lambda: server.open_connections == 0)
+            assert success_of(await client.users.get(1)).value.id == USER["id"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("front", [b"", INTERIM])
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_reply_that_is_all_there_is_leaves_its_connection_in_use(front: bytes, pieces: int) -> None:
+    """However a reply comes, in parts or behind interim ones, the next request goes over the same connection."""
+
+    async def run() -> None:
+        body = json.dumps(USER).encode()
+        whole = front + head(200, {"Content-Length": str(len(body)), "Content-Type": "application/json"}) + body
+        size = -(-len(whole) // pieces)
+
+        async def step(seen: Seen) -> None:
+            for start in range(0, len(whole), size):
+                await seen.send(whole[start : start + size])
+                await asyncio.sleep(0.002)
+
+        async with serving(Server().on("*", step)) as server, shop(server, policy=ONCE) as client:
+            success_of(await client.users.get(1))
+            assert client.stack.http.connections == 1
+            success_of(await client.users.get(1))
+            assert server.open_connections == 1
 
     asyncio.run(run())
 

@@ -37,6 +37,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _KEEP_ALIVE = 5.0
 """Seconds that an idle connection is kept: shorter than what servers commonly grant, so that races are rare."""
 
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1\d\d\b")
+"""The beginning of an interim reply, behind which another follows (RFC 9110 §15.2)."""
+
 _CHUNK = 65_536
 """Bytes that are handed to the connection at a time, so that the write timeout is for a gap and not for the whole."""
 
@@ -102,11 +106,34 @@ def _is_host(text: str) -> bool:
 
 @dataclass
 class Wire:
-    """What one exchange did on the wire: whether it opened a connection, and the bytes that went out and came in."""
+    """What one exchange did on the wire: whether it opened a connection, and the bytes that went out and came in.
+
+    ``surplus`` says that more came than the reply has: its connection must not be used again, or what is left would be
+    taken for the next reply (RFC 9112 §6.3).
+    """
 
     fresh: bool = False
     sent: int = 0
     received: int = 0
+    surplus: bool = False
+    _head: bytes | None = b""
+    _body: int = 0
+
+    def take(self, data: bytes) -> None:
+        """Count what came in, and how much of it stands behind the reply's head."""
+        self.received += len(data)
+        if self._head is None:
+            self._body += len(data)
+            return
+        self._head += data
+        while self._head is not None and (end := _HEAD_END.search(self._head)) is not None:
+            rest = self._head[end.end() :]
+            interim = _INTERIM.match(self._head) is not None
+            self._head, self._body = (rest, 0) if interim else (None, len(rest))
+
+    def read_whole(self, size: int) -> None:
+        """Note that the reply's body, of ``size`` bytes as they came, has been read to its end."""
+        self.surplus = self._body > size
 
 
 _current: ContextVar[Wire | None] = ContextVar("_current", default=None)
@@ -119,11 +146,13 @@ class _CountingStream:
         self._stream = stream
         self._library = library
         self._ca_pem = ca_pem
+        self._wire: Wire | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
         if wire := _current.get():
-            wire.received += len(data)
+            wire.take(data)
+            self._wire = wire
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -151,6 +180,9 @@ class _CountingStream:
         return await _kept_or_closed(_CountingStream(stream, self._library, self._ca_pem))
 
     def get_extra_info(self, info: str) -> Any:
+        # The engine drops an idle connection on which something can be read; what it has read already it forgets.
+        if info == "is_readable" and self._wire is not None and self._wire.surplus:
+            return True
         return self._stream.get_extra_info(info)
 
 
@@ -226,9 +258,11 @@ def _raw_body_of(library: Library) -> Callable[[httpcore.Response], httpx.AsyncB
 class Opened:
     """A reply whose head has arrived; its body can be read, and it must be closed."""
 
-    def __init__(self, response: httpcore.Response, library: Library) -> None:
+    def __init__(self, response: httpcore.Response, library: Library, method: str, wire: Wire) -> None:
         self._response = response
         self._library = library
+        self._wire = wire
+        self._no_body = method == "HEAD" or response.status in (204, 304)
         self.status = response.status
         self.headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers]
 
@@ -238,6 +272,14 @@ class Opened:
         async with aclosing(self._decoded(codings) if codings else self._response.aiter_stream()) as parts:  # type: ignore[type-var]  # both are generators
             async for part in parts:
                 yield part
+        size = "0" if self._no_body else self._declared()
+        if size is not None and size.isascii() and size.isdecimal():
+            self._wire.read_whole(int(size))
+
+    def _declared(self) -> str | None:
+        """Return the Content-Length; None where there is none, or where chunks say how long the body is."""
+        fields = dict(self.headers)
+        return None if "transfer-encoding" in fields else fields.get("content-length")
 
     def _decoded(self, codings: list[tuple[str, str]]) -> AsyncIterator[bytes]:
         raw = _raw_body_of(self._library)(self._response)
@@ -284,7 +326,8 @@ class Http:
             content=_pieces(body),
             extensions={"timeout": dict(timeouts)},
         )
-        return Opened(await self._library_pool().handle_async_request(request), self._library)
+        response = await self._library_pool().handle_async_request(request)
+        return Opened(response, self._library, method, wire)
 
     async def drop_idle(self) -> None:
         """Close the connections that nobody uses, so that the next request gets a fresh one."""
