@@ -2,6 +2,7 @@
 
     scripts/mutation                            every module in src/sadpath/verify/clauses
     scripts/mutation retry.py auth.py --jobs 2
+    scripts/mutation retry.py --few             a quick look, which may name changes that more examples would notice
 
 The changes are cosmic-ray's. They are tried in memory, so no file of the checkout is touched, whoever else works in it:
 the tests that could notice are collected once, and for each change a fork puts the changed module in the other's place
@@ -10,7 +11,8 @@ first; a change that nothing notices so is tried again with as many as usual.
 
 A change that no test notices then *survives*. It is printed with its diff; ``tests/clauses/survivors.toml`` holds
 those that are explained (a change that makes no difference, or none that a test should pin). The run fails for a
-survivor that is not, and for an explanation of a change that is noticed after all, or that can no longer be made.
+survivor that is not, and for an explanation of a change that is noticed after all, or that can no longer be made. What
+is explained is tried with few examples only, save with ``--thorough``.
 """
 
 from __future__ import annotations
@@ -105,6 +107,15 @@ class Mutant:
         minus = "".join(f"    - {text}\n" for text in self.before.splitlines())
         plus = "".join(f"    + {text}\n" for text in self.after.splitlines())
         return f"{self.module}:{self.line}\n{minus}{plus}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How many changes are tried at a time, and with which examples."""
+
+    jobs: int
+    few: bool = False
+    thorough: bool = False
 
 
 @dataclass(frozen=True)
@@ -404,12 +415,16 @@ def _try(sender: Connection, work: Sequence[Mutant], files: list[str], jobs: int
     sender.close()
 
 
-def survivors(work: Sequence[Mutant], files: list[str], jobs: int) -> list[Mutant]:
-    """Return the mutants that no test notices; each has been tried with all of them, and with the usual examples."""
-    left = tried(work, files, jobs, FEW)
-    left = tried(left, files, jobs, USUAL) if left else left
+def survivors(work: Sequence[Mutant], known: Sequence[Mutant], files: list[str], options: Options) -> list[Mutant]:
+    """Return the mutants that no test notices; each that is not ``known`` has been tried with the usual examples."""
+    left = tried(work, files, options.jobs, FEW)
+    again = [] if options.few else [mutant for mutant in left if options.thorough or mutant not in known]
+    if again:
+        still = tried(again, files, options.jobs, USUAL)
+        left = [mutant for mutant in left if mutant in still or mutant not in again]
     for mutant in left:
-        print(f"survives: {mutant.diff()}", flush=True)
+        if mutant not in known:
+            print(f"survives: {mutant.diff()}", flush=True)
     return left
 
 
@@ -424,12 +439,13 @@ def explanations(module: str) -> list[Explanation]:
     ]
 
 
-def check(name: str, jobs: int) -> bool:
+def check(name: str, options: Options) -> bool:
     """Try every change of one module; tell whether each is noticed or explained, and each explanation needed."""
     began = time.monotonic()
     work, known = list(mutants(CLAUSES / name)), explanations(name)
-    left = survivors(work, tests_of(name), jobs)
-    bad = [mutant for mutant in left if not any(item.covers(mutant) for item in known)]
+    expected = [mutant for mutant in work if any(item.covers(mutant) for item in known)]
+    left = survivors(work, expected, tests_of(name), options)
+    bad = [mutant for mutant in left if mutant not in expected]
     print(
         f"{name}: {len(work)} changes, {len(work) - len(left)} noticed, {len(left) - len(bad)} explained, "
         f"{len(bad)} not; {time.monotonic() - began:.0f} s"
@@ -453,6 +469,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Does a test notice each small change of a clause?")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(known)}; default: all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="forks at a time")
+    parser.add_argument("--few", action="store_true", help="try what is not noticed with few examples no further")
+    parser.add_argument("--thorough", action="store_true", help="try with all examples what is explained, too")
     parser.add_argument("--count", action="store_true", help="only say how many changes there are")
     options = parser.parse_args(words)
     names = [name if name.endswith(".py") else f"{name}.py" for name in options.modules] or known
@@ -463,7 +481,8 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in names:
             print(f"{name}: {sum(1 for _ in mutants(CLAUSES / name))} changes")
         return 0
-    good = [check(name, options.jobs) for name in names]
+    chosen = Options(options.jobs, few=options.few, thorough=options.thorough)
+    good = [check(name, chosen) for name in names]
     return 0 if all(good) else 1
 
 
