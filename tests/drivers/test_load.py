@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from sadpath.core.errors import UsageError
+from sadpath.drivers.by_exec import ExecDriver
+from sadpath.drivers.by_http import HttpDriver
+from sadpath.drivers.by_stdio import StdioDriver
 from sadpath.drivers.load import load_driver, load_factory
 from sadpath.verify.contract import DriverSpec
 
@@ -34,6 +38,9 @@ class _Ways:
     exec: str | None = None
     stdio: str | None = None
     http: str | None = None
+    folder: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    start_within: float | None = None
 
 
 def test_a_client_beside_its_contract_is_found(tmp_path: Path) -> None:
@@ -85,11 +92,34 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(tmp_path: Path,
         load_factory(f"{module}:create", tmp_path)
 
 
-@pytest.mark.parametrize("way", ["exec", "stdio", "http"])
-def test_a_way_that_does_not_exist_yet_says_so(way: str) -> None:
-    """A contract that names another way to drive its client gets one clear message."""
-    with pytest.raises(UsageError, match=f"`{way}: node driver.mjs` cannot be used yet"):
-        load_driver(DriverSpec.model_validate({way: "node driver.mjs"}))
+@pytest.mark.parametrize(
+    ("way", "value", "kind"),
+    [
+        ("exec", "bash client.sh", ExecDriver),
+        ("stdio", ["node", "my driver.mjs"], StdioDriver),
+        ("http", "http://127.0.0.1:9000/", HttpDriver),
+    ],
+)
+def test_each_way_has_its_driver(tmp_path: Path, way: str, value: str | list[str], kind: type[object]) -> None:
+    """A contract may drive its client by a command for each call, by one that stays, or behind a URL."""
+    driver = load_driver(DriverSpec.model_validate({way: value}), tmp_path)
+
+    assert isinstance(driver, kind)
+
+
+def test_a_command_runs_where_its_contract_says(tmp_path: Path) -> None:
+    """The folder is relative to the contract's, the environment is added to ours, and the start has its time."""
+    (tmp_path / "app").mkdir()
+    spec = DriverSpec.model_validate(
+        {"stdio": "node 'my driver.mjs'", "folder": "app", "env": {"NODE_ENV": "test"}, "start_within": "30s"}
+    )
+    driver = load_driver(spec, tmp_path)
+
+    assert isinstance(driver, StdioDriver)
+    assert driver.command.words == ("node", "my driver.mjs")
+    assert driver.command.folder == tmp_path / "app"
+    assert driver.command.env == {"NODE_ENV": "test"}
+    assert driver._bounds.start == 30.0
 
 
 def test_a_contract_names_exactly_one_way() -> None:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sadpath.cli._base import Format, RootOption, say, verb
+from sadpath.cli._driving import DriverOption, DriverUrlOption, ExecOption, driver_spec
 from sadpath.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sadpath.verify.clients import ClientRequest
+    from sadpath.verify.contract import DriverSpec
     from sadpath.verify.results import Results
     from sadpath.verify.run import Job
     from sadpath.workspace import Workspace
@@ -58,8 +60,13 @@ SeedOption = Annotated[
     int, typer.Option("--seed", min=0, metavar="N", help="The seed of data and chance where a scenario has none.")
 ]
 WorldOption = Annotated[
-    World,
-    typer.Option("--world", help="Where cases run: sim, on virtual time and a network in memory; live, on real ones."),
+    World | None,
+    typer.Option(
+        "--world",
+        show_default=False,
+        help="Where cases run: sim, on virtual time and a network in memory; live, on real ones. "
+        "Default: sim, and live for clients outside this process.",
+    ),
 ]
 ExamplesOption = Annotated[
     int, typer.Option("--examples", min=0, metavar="N", help="Cases that are drawn besides, for each client, in sim.")
@@ -92,12 +99,15 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How to print the
 def verify(
     clients: Clients = None,
     *,
+    driver: DriverOption = None,
+    exec_: ExecOption = None,
+    driver_url: DriverUrlOption = None,
     contract: ContractOption = None,
     every: AllOption = False,
     known_bad: KnownBadOption = False,
     scenario: ScenarioOption = None,
     seed: SeedOption = 0,
-    world: WorldOption = World.sim,
+    world: WorldOption = None,
     examples: ExamplesOption = EXAMPLES,
     profile: ProfileOption = None,
     jobs: JobsOption = None,
@@ -119,8 +129,7 @@ def verify(
     if report is not None:
         prepare_folder(report)
     workspace = find_workspace(root)
-    if world is World.sim:
-        profile = profile or PUBLISHED
+    asked, profile = profile, profile if world is World.live else profile or PUBLISHED
     job = Job(
         workspace,
         choose_scenarios(workspace, scenario or []),
@@ -133,22 +142,34 @@ def verify(
         root=root,
         command=shlex.join(["sadpath", *sys.argv[1:]]),
     )
-    names, requests = clients or [], None
-    if not known_bad:
-        words = _words(workspace, names, contract, every=every)
-        requests = _requests(workspace, words, contract, profile, root)
-    _finish(_carried_out(job, requests, names), report, form)
+    spec = driver_spec(driver=driver, exec_=exec_, driver_url=driver_url, known_bad=known_bad)
+    words = _words(workspace, clients or [], contract, every=every, driven=spec is not None) if not known_bad else []
+    requests = None if known_bad else _requests(workspace, words, contract, profile, root, driver=spec)
+    _finish(_carried_out(job, requests, clients or [], apart=world is None, profile=asked), report, form)
 
 
-def _carried_out(job: Job, requests: list[ClientRequest] | None, names: list[str]) -> Results:
-    """Put the clients asked for to the test, or known-bad ones where there are none, and show how it goes on."""
+def _carried_out(
+    job: Job, requests: list[ClientRequest] | None, names: list[str], *, apart: bool, profile: str | None
+) -> Results:
+    """Put the clients asked for to the test, or known-bad ones where there are none, and show how it goes on.
+
+    ``apart``: each in the world that suits it, by the profile that was asked for.
+    """
     from sadpath.report.progress import progress_for  # noqa: PLC0415 - brings Rich
-    from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.apart import outside, verify_apart  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - as above
     from sadpath.verify.run import verify as run  # noqa: PLC0415 - as above
 
+    if apart and requests is not None and outside(requests):
+        typer.echo(
+            "Clients outside this process are put to the test on real sockets (--world live); no cases are drawn.",
+            err=True,
+        )
     with progress_for(sys.stderr) as progress:
         job.watcher = progress
-        return verify_known_bad(job, names) if requests is None else run(job, requests)
+        if requests is None:
+            return verify_known_bad(job, names)
+        return verify_apart(job, requests, profile) if apart else run(job, requests)
 
 
 def _look_here() -> None:
@@ -158,26 +179,36 @@ def _look_here() -> None:
         sys.path.insert(0, here)
 
 
-def _words(workspace: Workspace, clients: list[str], contract: Path | None, *, every: bool) -> list[str | None]:
-    """Return the clients that are meant; None stands for the contract's own."""
+def _words(
+    workspace: Workspace, clients: list[str], contract: Path | None, *, every: bool, driven: bool
+) -> list[str | None]:
+    """Return the clients that are meant; None stands for the contract's own, or the driver's."""
     if every:
-        if clients or contract is not None:
-            raise UsageError("--all means every client with a contract, so it takes neither names nor --contract")
+        if clients or contract is not None or driven:
+            raise UsageError("--all means every client with a contract, so it takes no names, --contract or driver")
         return [*workspace.clients()]
+    if driven and (len(clients) > 1 or any(":" in name for name in clients)):
+        raise UsageError("a driver drives one client, which may be named by its contract's name; here are others")
     if contract is not None and len(clients) > 1:
         raise UsageError("--contract is the contract of one client; here are several")
     if clients:
         return [*clients]
-    return [None] if contract is not None else ["reference"]
+    return [None] if contract is not None or driven else ["reference"]
 
 
 def _requests(
-    workspace: Workspace, words: list[str | None], contract: Path | None, profile: str | None, root: Path | None
+    workspace: Workspace,
+    words: list[str | None],
+    contract: Path | None,
+    profile: str | None,
+    root: Path | None,
+    *,
+    driver: DriverSpec | None,
 ) -> list[ClientRequest]:
     from sadpath.verify.clients import ClientRequest  # noqa: PLC0415 - brings the judge
 
     options = ("--root", str(root)) if root is not None else ()
-    return [ClientRequest(word, workspace, contract, profile, options) for word in words]
+    return [ClientRequest(word, workspace, contract, profile, options, driver) for word in words]
 
 
 def _finish(results: Results, report: Path | None, form: Format) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,12 @@ from typing import Any, Protocol
 from sadpath.core.errors import UsageError
 from sadpath.core.names import nearest
 from sadpath.drivers.base import Driver
+from sadpath.drivers.bounds import Bounds
+from sadpath.drivers.by_exec import ExecDriver
+from sadpath.drivers.by_http import HttpDriver
+from sadpath.drivers.by_stdio import StdioDriver
 from sadpath.drivers.inprocess import InProcessDriver
+from sadpath.drivers.process import Command
 
 __all__ = ["DriverWays", "is_factory_name", "load_driver", "load_factory", "place_of"]
 
@@ -27,12 +32,12 @@ class DriverWays(Protocol):
         ...
 
     @property
-    def exec(self) -> str | None:
+    def exec(self) -> str | Sequence[str] | None:
         """A command, run once a case."""
         ...
 
     @property
-    def stdio(self) -> str | None:
+    def stdio(self) -> str | Sequence[str] | None:
         """A command that stays."""
         ...
 
@@ -41,23 +46,53 @@ class DriverWays(Protocol):
         """A URL."""
         ...
 
+    @property
+    def folder(self) -> str | None:
+        """Where the command runs, relative to the contract's folder."""
+        ...
 
-def load_driver(ways: DriverWays, folder: Path | None = None) -> Driver:
-    """Return the driver that a contract names; modules are also looked for in the contract's ``folder``.
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What the command's environment has besides ours."""
+        ...
+
+    @property
+    def start_within(self) -> float | None:
+        """Seconds until the driver has said hello; None: the usual."""
+        ...
+
+
+def load_driver(
+    ways: DriverWays, folder: Path | None = None, *, name: str = "", capabilities: tuple[str, ...] = ()
+) -> Driver:
+    """Return the driver that a contract names.
+
+    Args:
+        ways: what the contract says of it.
+        folder: the contract's; commands run there, and modules are also looked for there.
+        name: what to call the client where its driver cannot say so.
+        capabilities: what the contract declares, for drivers that cannot say so.
 
     Raises:
-        UsageError: where it names none, several, one that is not available, or one that cannot be imported.
+        UsageError: where it names none, several, or one that cannot be found or imported.
     """
-    given = {way: value for way in ("python", "exec", "stdio", "http") if (value := getattr(ways, way)) is not None}
+    known = {"python": ways.python, "exec": ways.exec, "stdio": ways.stdio, "http": ways.http}
+    given = {way: value for way, value in known.items() if value is not None}
     if len(given) != 1:
         named = " and ".join(given) or "none"
         raise UsageError(
-            f"`driver` names one way to drive the client, for example `python: package:factory`; here: {named}"
+            f"a contract names one way to drive its client, for example `python: package:factory`; here: {named}"
         )
-    ((way, value),) = given.items()
-    if way != "python":
-        raise UsageError(f"the driver `{way}: {value}` cannot be used yet: so far only `python: package:factory` can")
-    return InProcessDriver(load_factory(value, folder), name=value)
+    bounds = Bounds() if ways.start_within is None else Bounds(start=ways.start_within)
+    if ways.python is not None:
+        return InProcessDriver(load_factory(ways.python, folder), name=ways.python)
+    if ways.http is not None:
+        return HttpDriver(ways.http, bounds=bounds)
+    place = folder if ways.folder is None else (folder or Path()) / ways.folder
+    if ways.exec is not None:
+        command = Command.of(ways.exec, place, ways.env)
+        return ExecDriver(command, name=name, capabilities=capabilities, bounds=bounds)
+    return StdioDriver(Command.of(ways.stdio or "", place, ways.env), bounds=bounds)
 
 
 def is_factory_name(text: str) -> bool:

@@ -23,9 +23,11 @@ __all__ = [
     "ErrorReport",
     "Hello",
     "OfflineStep",
+    "Ok",
     "Outcome",
     "OutcomeValue",
     "ParallelStep",
+    "Pong",
     "Result",
     "Run",
     "RunStep",
@@ -220,3 +222,14 @@ class DriverFault(_Message):
 
     id: str = ""
     message: str = ""
+
+
+class Pong(_Message):
+    """The answer to ``ping``."""
+
+
+class Ok(_Message):
+    """The answer to ``reset``. ``left_over`` names what did not end when the client was closed."""
+
+    id: str = ""
+    left_over: list[str] = Field(default_factory=list)

@@ -7,9 +7,11 @@ ends the case with that party named.
 from __future__ import annotations
 
 from sadpath.core.errors import AuthorError, DriverError, SadpathError
-from sadpath.verify.needs import lacking
+from sadpath.drivers.by_exec import ExecDriver
+from sadpath.verify.needs import lacking, lacking_for_one_call
 from sadpath.verify.played import Case, Client, Ending, Played
 from sadpath.verify.playing import CaseOver, Playing
+from sadpath.verify.segments import endpoints
 from sadpath.verify.stage import Stage
 
 __all__ = ["Case", "Client", "Played", "play"]
@@ -29,8 +31,12 @@ async def play(case: Case, place: Stage, *, playing: Playing | None = None) -> P
         world=case.world,
         roles=place.roles,
     )
+    if client.one_call:
+        why = why or lacking_for_one_call(case.scenario)
     if why is not None:
         return Played(case, "unsupported", why)
+    if isinstance(client.driver, ExecDriver):
+        client.driver.endpoints = endpoints(place.roles)
     playing = playing or Playing(case, place)
     try:
         played = await playing.run()

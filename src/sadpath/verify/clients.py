@@ -10,9 +10,10 @@ from typing import Any
 from sadpath.core.chance import draw_int
 from sadpath.core.errors import DriverError, UsageError
 from sadpath.drivers.base import Driver
+from sadpath.drivers.by_exec import ExecDriver
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.load import is_factory_name, load_driver, load_factory
-from sadpath.drivers.messages import CAPABILITIES, AuthGrant, CallStep, DriverFault, Hello, Run, Unsupported
+from sadpath.drivers.messages import CAPABILITIES, AuthGrant, CallStep, DriverFault, Hello, Result, Run, Unsupported
 from sadpath.scenario.yamlfile import shown_path
 from sadpath.verify.contract import Contract, DriverSpec, load_contract
 from sadpath.verify.played import Client
@@ -22,6 +23,9 @@ __all__ = ["QUICK", "ClientRequest", "choose_profile", "make_client", "open_clie
 
 QUICK = "quick"
 """The profile that live runs use where a contract has it: the same promises with short times."""
+
+_OPTIONS = {"exec": "--exec", "stdio": "--driver", "http": "--driver-url"}
+"""How a command line names the ways to drive a client outside this process."""
 
 _NOWHERE = "http://127.0.0.1:9/s/probe"
 _PROBE_SECONDS = 10.0
@@ -37,6 +41,7 @@ class ClientRequest:
         contract: a contract's file, for a client that is not found by name.
         profile: the profile asked for; None: ``quick`` where the contract has it.
         options: further words of the command line that belong to the command which runs a case again.
+        driver: how the client is driven, for one that a command line drives otherwise than its contract says.
     """
 
     word: str | None
@@ -44,6 +49,19 @@ class ClientRequest:
     contract: Path | None = None
     profile: str | None = None
     options: tuple[str, ...] = ()
+    driver: DriverSpec | None = None
+
+    @property
+    def in_process(self) -> bool:
+        """Tell whether the client lives in this process, so that its time can be simulated.
+
+        Raises:
+            UsageError, FileProblems: for a contract that is not there, or has mistakes.
+        """
+        if self.driver is not None:
+            return self.driver.python is not None
+        contract = _contract_of(self)
+        return contract is None or contract.driver.python is not None or is_factory_name(self.word or "")
 
     @property
     def command(self) -> str:
@@ -51,6 +69,9 @@ class ClientRequest:
         words = [self.word] if self.word is not None else []
         if self.contract is not None:
             words += ["--contract", str(self.contract)]
+        if self.driver is not None:
+            ((way, value),) = self.driver.given.items()
+            words += [_OPTIONS[way], value if isinstance(value, str) else shlex.join(value)]
         if self.profile is not None:
             words += ["--profile", self.profile]
         return shlex.join([*words, *self.options])
@@ -67,21 +88,36 @@ async def open_client(request: ClientRequest, seed: int = 0) -> Client:
     """
     word = request.word
     contract = _contract_of(request)
+    if request.driver is not None and contract is not None:
+        contract = contract.model_copy(update={"driver": request.driver, "folder": Path.cwd()})
     if word is not None and is_factory_name(word):
         folder = contract.folder if contract is not None else None
         driver: Driver = InProcessDriver(load_factory(word, folder), name=word)
-    elif contract is None:
-        raise UsageError("a client is a contract's name, a contract's file or package:factory; none is given")
+    elif contract is not None:
+        driver = load_driver(contract.driver, contract.folder, name=contract.client, capabilities=contract.capabilities)
+    elif request.driver is not None:
+        driver = load_driver(request.driver, Path.cwd())
     else:
-        driver = load_driver(contract.driver, contract.folder)
-    hello = await driver.hello()
-    source = _source_of(contract, request)
-    if contract is None:
-        known = tuple(name for name in hello.capabilities if name in CAPABILITIES)
-        contract = Contract(client=hello.client.name, driver=DriverSpec(python=word), capabilities=known)
-    client = make_client(contract, driver, hello, profile=request.profile, command=request.command, source=source)
-    await probe(client, seed)
+        raise UsageError("a client is a contract's name, a contract's file or package:factory; none is given")
+    try:
+        hello = await driver.hello()
+        source = _source_of(contract, request)
+        if contract is None:
+            contract = _promises_nothing(request, hello)
+        client = make_client(contract, driver, hello, profile=request.profile, command=request.command, source=source)
+        await probe(client, seed)
+    except BaseException:
+        await driver.close()
+        raise
     return client
+
+
+def _promises_nothing(request: ClientRequest, hello: Hello) -> Contract:
+    """Return the contract of a client that has none: what it says it can, and no number."""
+    known = tuple(name for name in hello.capabilities if name in CAPABILITIES)
+    spec = request.driver or DriverSpec(python=request.word)
+    folder = None if request.driver is None else Path.cwd()
+    return Contract(client=hello.client.name, driver=spec, capabilities=known).model_copy(update={"folder": folder})
 
 
 def _contract_of(request: ClientRequest) -> Contract | None:
@@ -133,6 +169,7 @@ def make_client(
         profile=choose_profile(contract, profile),
         command=command,
         source=source,
+        one_call=isinstance(driver, ExecDriver),
     )
 
 
@@ -163,6 +200,11 @@ async def probe(client: Client, seed: int = 0) -> None:
         calls=[CallStep(call="a", op=operation)],
     )
     end = await client.driver.run(run, _ignore)
+    if client.one_call and isinstance(end, Result):
+        raise UsageError(
+            f"the driver of {client.name} takes the operation {operation!r}, which does not exist: exit with 77 "
+            "where SADPATH_OP is nothing that it knows (SADPATH_METHOD is empty then), else a pass means nothing"
+        )
     await client.driver.end_case("probe")
     if isinstance(end, DriverFault):
         raise DriverError(f"the driver of {client.name} fails at an operation that it does not know: {end.message}")

@@ -16,8 +16,9 @@ from pydantic import AfterValidator, Field, model_validator
 from sadpath.core.errors import UsageError
 from sadpath.core.events import ExchangeEvent
 from sadpath.core.names import nearest, shown
+from sadpath.core.units import Duration
 from sadpath.drivers.messages import CAPABILITIES
-from sadpath.scenario.filemodel import FileModel, Several, complain
+from sadpath.scenario.filemodel import FileModel, Several, TextOf, complain
 from sadpath.verify.policy import (
     STRATEGIES,
     TRANSPORT,
@@ -94,24 +95,41 @@ Capability = Annotated[str, AfterValidator(_capability), Field(json_schema_extra
 Text = Annotated[str, Field(min_length=1)]
 
 
+Words = Text | Annotated[Several[str], Field(min_length=1)]
+"""A command: a text that is split as a shell splits words, or the words. No shell runs it."""
+
+Variable = Annotated[str, TextOf(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")]
+
+_WAYS = ("python", "exec", "stdio", "http")
+_COMMANDS = ("exec", "stdio")
+
+
 class DriverSpec(FileModel):
-    """How the client is driven: one of the ways. Commands run in the contract's folder."""
+    """How the client is driven: one of the ways. Commands run in the contract's folder, or in ``folder`` below it."""
 
     python: Text | None = None
-    exec: Text | None = None
-    stdio: Text | None = None
-    http: Text | None = None
+    exec: Words | None = None
+    stdio: Words | None = None
+    http: Annotated[str, TextOf(r"https?://[^\s/]\S*", "a URL such as http://127.0.0.1:9000/")] | None = None
+    folder: Text | None = None
+    env: dict[Variable, str] = Field(default_factory=dict)
+    start_within: Duration | None = None
 
     @property
-    def given(self) -> dict[str, str]:
+    def given(self) -> dict[str, str | tuple[str, ...]]:
         """The ways that are given; a contract that can be used has one."""
-        ways = {name: getattr(self, name) for name in type(self).model_fields}
+        ways = {name: getattr(self, name) for name in _WAYS}
         return {name: value for name, value in ways.items() if value is not None}
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if len(self.given) > 1:
-            raise complain(f"one way to drive the client is enough, here are {' and '.join(self.given)}")
+        given = self.given
+        if len(given) > 1:
+            raise complain(f"one way to drive the client is enough, here are {' and '.join(given)}")
+        if given and not set(given) & set(_COMMANDS):
+            for name in ("folder", "env"):
+                if getattr(self, name):
+                    raise complain(f"belongs to a command ({' or '.join(_COMMANDS)}), and here is none", name)
         return self
 
 

@@ -13,7 +13,7 @@ from sadpath.scenario.calls import RESTART_OPERATION
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Scenario
 from sadpath.scenario.roles import Roles
 
-__all__ = ["CACHED_ROLES", "lacking", "warm_up_calls"]
+__all__ = ["CACHED_ROLES", "lacking", "lacking_for_one_call", "warm_up_calls"]
 
 CACHED_ROLES = ("read", "list", "page")
 """The roles of operations that a cache may hold."""
@@ -37,6 +37,16 @@ def lacking(
         roles: what the workspace's operations are for.
     """
     return next(_reasons(scenario, set(capabilities), set(operations), world, roles), None)
+
+
+def lacking_for_one_call(scenario: Scenario) -> str | None:
+    """Return why a case is more than a client can take that makes one call a case, None where it is not."""
+    if scenario.given.cache != "empty":
+        return "an exec driver makes one call a case, and the cache before this case is filled by others"
+    step = scenario.calls[0] if len(scenario.calls) == 1 else None
+    if not isinstance(step, Call) or step.times != 1:
+        return "an exec driver makes one call a case, and this case has more"
+    return None
 
 
 def _reasons(

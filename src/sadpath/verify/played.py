@@ -25,7 +25,7 @@ class Client:
     """A client under test: its driver, and its promise with the profile put over it.
 
     ``command`` is what a command line names it by, for the command that runs a case again; ``source`` is the contract's
-    file as reports show it.
+    file as reports show it. ``one_call``: it can be asked for one call a case, and for nothing afterwards.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Client:
     profile: str = ""
     command: str = ""
     source: str = ""
+    one_call: bool = False
 
 
 @dataclass(frozen=True)

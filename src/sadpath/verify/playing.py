@@ -108,13 +108,14 @@ class Playing:
     async def finish(self) -> Played:
         """Let the faults stop, look how the client recovers, close it, and return the trace of it all."""
         scenario, (first, begun) = self.case.scenario, self._own or (1, 0)
+        heals = scenario.heal and not self.client.one_call
         last, history = self.place.next_exchange - 1, self.place.history[begun:]
-        if scenario.heal and not self._hung:
+        if heals and not self._hung:
             self.place.heal()
             await self._probe_pool()
-        if scenario.heal and not self._hung:
+        if heals and not self._hung:
             await self._recover()
-        left = [*self.result.left_over, *(await self.end())]
+        left = [*self.result.left_over, *(await self._close())]
         await self.place.quiet(scenario.given.network.latency)
         trace = replace(self._trace(), left_over=tuple(dict.fromkeys(left)))
         played = Played(self.case, trace=trace, history=history, moves=self.place.moves, left_over=left)
@@ -139,13 +140,21 @@ class Playing:
 
     async def end(self) -> list[str]:
         """Close the client; return what could not be ended. Does nothing the second time."""
+        try:
+            return await self._close()
+        except DriverError as error:
+            return [f"the driver could not end the case: {error}"]
+
+    async def _close(self) -> list[str]:
+        """Close the client; return what could not be ended.
+
+        Raises:
+            DriverError: where the driver fails at that: then nothing is known of what the client left over.
+        """
         if self._ended:
             return []
         self._ended = True
-        try:
-            return await self.client.driver.end_case(self.place.session.id)
-        except DriverError as error:
-            return [f"the driver could not end the case: {error}"]
+        return await self.client.driver.end_case(self.place.session.id)
 
     # The beginning
 
@@ -265,7 +274,7 @@ class Playing:
         if isinstance(end, DriverFault):
             raise CaseOver("driver_error", end.message)
         if isinstance(end, Unsupported):
-            if replaces_session:  # no capability says whether a driver can
+            if replaces_session or self.client.one_call:  # no capability or hello says whether a driver can
                 raise CaseOver("unsupported", end.why)
             why = f"the driver answers `unsupported` ({end.why}), though all that the case needs is declared"
             raise CaseOver("driver_error", why)

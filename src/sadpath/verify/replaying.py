@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from sadpath.core.errors import HarnessError
+from sadpath.core.errors import HarnessError, UsageError
 from sadpath.verify.clauses import Clause
 from sadpath.verify.evidence import schedule_of, timeline_of
 from sadpath.verify.judging import Judged, case_result, clauses_for, judge_case
@@ -17,7 +17,7 @@ from sadpath.verify.loop import run_loop
 from sadpath.verify.played import Case, WorldName
 from sadpath.verify.results import Results, TimelineRow
 from sadpath.verify.run import live_world
-from sadpath.verify.simworld import Simulator
+from sadpath.verify.simworld import Simulator, can_simulate
 from sadpath.verify.stored import StoredCase
 from sadpath.verify.summary import client_result, facts_of, summarize
 from sadpath.workspace import Workspace
@@ -101,6 +101,10 @@ def replay(stored: StoredCase, workspace: Workspace, world: WorldName | None = N
         DriverError: where the client cannot start.
     """
     client = asyncio.run(stored.open_client())
+    if world == "sim" and not can_simulate(client):
+        raise UsageError(
+            f"{client.name} does not live in this process: its case can be replayed in the world live only"
+        )
     case = stored.case_for(client, world)
     clauses = clauses_for(client.contract)
     if case.world == "sim":
@@ -115,11 +119,14 @@ def _live(stored: StoredCase, case: Case, clauses: list[Clause], workspace: Work
 
     async def main() -> None:
         async with live_world(workspace, stored.seed) as world:
-            for runs in range(1, 1 + (BEST_OF if stored.parallel else 1)):
-                judged = judge_case(await world.play(case), clauses)
-                found.append(Replayed(stored, "live", judged, runs, None, clauses))
-                if found[-1].same_verdict:
-                    return
+            try:
+                for runs in range(1, 1 + (BEST_OF if stored.parallel else 1)):
+                    judged = judge_case(await world.play(case), clauses)
+                    found.append(Replayed(stored, "live", judged, runs, None, clauses))
+                    if found[-1].same_verdict:
+                        return
+            finally:
+                await case.client.driver.close()
 
     def interrupt() -> None:
         raise KeyboardInterrupt

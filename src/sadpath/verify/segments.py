@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from sadpath.drivers.endpoints import Endpoint
 from sadpath.drivers.messages import (
     AdvanceStep,
     CallStep,
@@ -19,10 +20,11 @@ from sadpath.drivers.messages import (
 )
 from sadpath.scenario.calls import OTHER_ORIGIN, RAW_OPERATION
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Parallel, Rule, StepOfCalls
+from sadpath.scenario.roles import Roles
 from sadpath.verify.contract import Policy
 from sadpath.verify.trace import CallRecord
 
-__all__ = ["Segment", "call_names", "deadline", "placed", "records", "segments"]
+__all__ = ["Segment", "call_names", "deadline", "endpoints", "placed", "records", "segments"]
 
 _CONNECT, _READ, _RETRIES, _PAGES = 5.0, 10.0, 3, 20
 """What is assumed of a client that promises nothing: seconds for a connect and for a read, retries, pages."""
@@ -112,6 +114,11 @@ def _placed(call: CallStep, other_origin: str | None) -> CallStep:
     if call.op != RAW_OPERATION or not isinstance(path, str) or not path.startswith(OTHER_ORIGIN):
         return call
     return call.model_copy(update={"args": {**call.args, "path": f"{other_origin}{path.removeprefix(OTHER_ORIGIN)}"}})
+
+
+def endpoints(roles: Roles) -> dict[str, Endpoint]:
+    """Return where the API's operations are found, for drivers that make plain requests."""
+    return {item.id: Endpoint(item.method, item.path, item.role == "login") for item in roles}
 
 
 def deadline(steps: Iterable[RunStep], policy: Policy) -> float:

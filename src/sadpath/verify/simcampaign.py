@@ -24,7 +24,6 @@ from sadpath.verify.run import Job, open_clients
 from sadpath.verify.shrink_size import size_of
 from sadpath.verify.simcrew import Crew, Here, Processes
 from sadpath.verify.simwork import Hunt, Named, Play, Report, Search, Setup, Shrink, Task
-from sadpath.verify.simworld import can_simulate
 from sadpath.verify.summary import Summary, Tally, client_result, facts_of
 
 __all__ = ["SimCampaign", "hunt_in_sim", "verify_in_sim"]
@@ -47,10 +46,13 @@ def verify_in_sim(job: Job, requests: Sequence[ClientRequest]) -> Results:
         DriverError: where a driver cannot start.
     """
     clients: list[Client] = []
+    outside = [request.command for request in requests if not request.in_process]
+    if outside:
+        raise UsageError(
+            f"the client {outside[0]} does not live in this process, so its time cannot be simulated: "
+            "leave out --world sim, and it is put to the test on real sockets"
+        )
     asyncio.run(open_clients(requests, job.seed, clients))
-    for client in clients:
-        if not can_simulate(client):
-            raise UsageError(f"{client.name} does not live in this process: time cannot be simulated for it")
     crew = _crew(job, _setup(job, requests), clients)
     campaign = SimCampaign(job, clients, crew)
     job.timed(campaign.run)

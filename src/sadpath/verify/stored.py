@@ -251,9 +251,12 @@ class StoredCase(FileModel):
         """
         stored = self.client
         folder = None if stored.folder is None else Path(stored.folder)
-        driver = load_driver(stored.contract.driver, folder)
         contract = stored.contract.model_copy(update={"folder": folder})
-        client = make_client(contract, driver, await driver.hello(), profile=_PUBLISHED, command="")
+        driver = load_driver(contract.driver, folder, name=stored.name, capabilities=contract.capabilities)
+        try:
+            client = make_client(contract, driver, await driver.hello(), profile=_PUBLISHED, command="")
+        finally:
+            await driver.close()  # the case may be run in another loop than this, in which it is started again
         return replace(client, profile=stored.profile)
 
     def case_for(self, client: Client, world: WorldName | None = None) -> Case:
