@@ -248,3 +248,33 @@ def test_an_authority_needs_tls_and_a_place(serve_fails: Fails, tmp_path: Path) 
     assert "--ca-file needs --tls" in alone.stderr
     assert "No such file or directory" in nowhere.stderr
     assert "Traceback" not in alone.stderr + nowhere.stderr
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_it_speaks_http2(served: Start, workspace: Path, tls: bool) -> None:
+    """With ``--http2`` curl speaks it, by ALPN or by prior knowledge, and its faults are told; HTTP/1.1 goes on."""
+    story = "# Streams end. Source: RFC 9113.\ntitle: Streams end\nfaults: [{on: health, plan: [rst_stream, goaway]}]\n"
+    (workspace / "scenarios" / "health" / "ends.yaml").write_text(story)
+    words, trust = (["--tls"], ["--insecure"]) if tls else ([], [])
+    speak = [*trust, "--http2" if tls else "--http2-prior-knowledge"]
+    show = ["--silent", "--write-out", "%{http_version}"]
+    with served("--root", str(workspace), "--http2", *words, "--scenario", "health/ends") as running:
+        how = "by ALPN" if tls else "by prior knowledge"
+        assert f"  HTTP/2    {how}, as well as HTTP/1.1" in running.lines
+        assert running.curl("/health", *speak).returncode == 92
+        running.expect(r"GET /health -> server reset the stream  rst_stream@response$")
+        assert json.loads(running.curl("/health", *speak).stdout)
+        running.expect(r"GET /health -> 200  goaway@request$")
+        assert running.curl("/health", *speak, *show).stdout.endswith("}2")
+        assert running.curl("/health", *trust, "--http1.1", *show).stdout.endswith("}1.1")
+        assert running.stop() == 0
+
+
+def test_faults_of_http2_are_announced_where_it_is_not_spoken(served: Start, workspace: Path) -> None:
+    """The greeting says that a scenario's fault needs ``--http2``, and the answer does."""
+    story = "# It goes away. Source: RFC 9113.\ntitle: It goes away\nfaults: [{on: health, fault: goaway}]\n"
+    (workspace / "scenarios" / "health" / "away.yaml").write_text(story)
+    with served("--root", str(workspace), "--scenario", "health/away") as running:
+        text = "\n".join(running.lines)
+        assert "it needs HTTP/2, which this server does not speak without --http2: goaway answers 500" in text
+        assert "--http2" in running.curl("/health").stdout
