@@ -11,6 +11,7 @@ from sadpath.faults.wrong_shape import WrongShape
 from tests.clauses.stories import ALL, Story
 
 REPOSITORY = ALL | {"cache_fallback"}
+SETTINGS = b'{"theme": "dark", "locale": "en-GB", "notifications": true}'
 DEEP: dict[str, Any] = {"body": b"[" * 100 + b"]" * 100, "fired": [FiredFault("deep_json", "response")]}
 
 
@@ -112,3 +113,32 @@ def test_a_refresh_that_brings_no_token(body: bytes, verdict: str) -> None:
     call.fails("decode", 200)
 
     assert (story.verdict("AUTH-01"), story.verdict("ERROR-02")) == (verdict, verdict)
+
+
+@pytest.mark.parametrize(("said", "verdict"), [("no-store", "pass"), ("no-cache", "pass"), ("", "fail")])
+@pytest.mark.parametrize("status", [200, 304])
+def test_what_must_not_be_kept_is_asked_for_again(status: int, said: str, verdict: str) -> None:
+    """CACHE-11 lets a client ask once the server has said, behind an earlier hit, that the entry is not to be kept."""
+    story = Story(capabilities=REPOSITORY)
+    story.call("settings.get", {}).meets(200, body=SETTINGS).ok()
+    story.call("settings.get", {}).ok(source="cache")
+    headers = [("content-type", "application/json"), ("cache-control", said)]
+    facts = {"body": SETTINGS if status == 200 else b"", "headers": headers[: 2 if said else 1]}
+    t = story.t
+    story.exchange(
+        t,
+        method="GET",
+        path="/settings",
+        token=1,
+        status=status,
+        first=t + 0.01,
+        last=t + 0.01,
+        ended=t + 0.01,
+        **facts,
+    )
+    hit = story.verdict("CACHE-11")
+    story.t += 0.1
+    story.call("settings.get", {}).meets(200, body=SETTINGS).ok()
+
+    assert hit == "pass"
+    assert story.verdict("CACHE-11") == verdict

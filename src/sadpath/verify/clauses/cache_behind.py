@@ -25,8 +25,9 @@ def _hits(trace: Trace) -> Iterator[CallRecord]:
         over = call.outcome is not None and call.outcome.outcome != "cancelled"
         if entries.strategy(call) != "cache_first" or call.pages or not over or entries.held(call) != "yes":
             continue
-        filled = fillings(trace, call)
-        newest = filled[-1].exchange if filled else None
+        own = trace.exchanges_of(call)
+        filled = [item.exchange for item in fillings(trace, call) if item.exchange is None or item.exchange not in own]
+        newest = filled[-1] if filled else None
         if newest is not None and refusal(newest, call.t_started) is not None:
             continue
         if not Renewals(trace).failed_during(trace.began, end_of(call)):
