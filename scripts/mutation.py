@@ -160,6 +160,11 @@ def mutants(path: Path) -> Iterator[Mutant]:
         above += part
 
 
+def unchanged(module: str) -> Mutant:
+    """Return the change of a module that changes nothing."""
+    return Mutant(module, 0, "", "", "", (CLAUSES / module).read_text(encoding="utf-8"))
+
+
 def _compiles(source: str) -> bool:
     try:
         compile(source, "mutant", "exec")
@@ -185,6 +190,9 @@ def _difference(one: str, other: str) -> tuple[int, str, str, str]:
     return first, "\n".join(minus), "\n".join(plus), a[first - 2].strip() if first > 1 else ""
 
 
+_ID = r'\bid="([A-Z]+-\d+)"'
+
+
 def tests_of(module: str) -> list[str]:
     """Return the test files that speak of a module's clauses, those of its family first, and what is for each clause.
 
@@ -195,8 +203,8 @@ def tests_of(module: str) -> list[str]:
     takes = f"from {PACKAGE}.{module.removesuffix('.py')} import"
     texts = {path.name: path.read_text(encoding="utf-8") for path in CLAUSES.glob("*.py")}
     users = [module, *sorted(name for name, text in texts.items() if takes in text)]
-    ids = [name for user in users for name in re.findall(r'\bid="([A-Z]+-\d+)"', texts[user])]
-    musts = [name for user in users if "must_for=" in texts[user] for name in ids]
+    ids = [name for user in users for name in re.findall(_ID, texts[user])]
+    musts = [name for user in users for name in re.findall(rf"(?s){_ID}(?:(?!\n\)).)*?must_for=", texts[user])]
     files = [path for path in sorted(TESTS.glob("test_*.py")) if path.name not in WITHOUT]
     speaks = {path: any(f'"{name}"' in path.read_text(encoding="utf-8") for name in ids) for path in files}
     own = sorted((path for path in files if speaks[path]), key=lambda path: (f"_{family}" not in path.name, path.name))
@@ -208,7 +216,7 @@ def tests_of(module: str) -> list[str]:
 def put_in_place(mutant: Mutant) -> None:
     """Let a changed module take its module's place: in the registry, and wherever something of it was imported."""
     base = importlib.import_module(f"{PACKAGE}.base")
-    module = _module(mutant)
+    module = sys.modules[f"{PACKAGE}.{mutant.module.removesuffix('.py')}"]
     old = {name: item for name, item in vars(module).items() if _is_own(item, module, base)}
     for item in old.values():
         if isinstance(item, base.Clause):
@@ -219,10 +227,6 @@ def put_in_place(mutant: Mutant) -> None:
         for name, item in list(vars(other).items()):
             if id(item) in new:
                 setattr(other, name, new[id(item)])
-
-
-def _module(mutant: Mutant) -> ModuleType:
-    return sys.modules[f"{PACKAGE}.{mutant.module.removesuffix('.py')}"]
 
 
 def _is_own(item: Any, module: ModuleType, base: ModuleType) -> bool:
@@ -242,6 +246,7 @@ class Trial:
     left: list[int] = field(default_factory=list)
     useless: str = ""
     items: list[pytest.Item] = field(default_factory=list)
+    over: bool = False
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all changes; True tells pytest that this was all."""
@@ -253,6 +258,12 @@ class Trial:
         seconds = self._without(session)
         if self.useless:
             return True
+        self._try_all(session, seconds)
+        self.over = True
+        return True
+
+    def _try_all(self, session: pytest.Session, seconds: int) -> None:
+        """Try one change after the other, as many at a time as there are to be jobs."""
         waiting = list(range(len(self.work)))[::-1]
         running: dict[BaseProcess, tuple[int, list[pytest.Item], SynchronizedArray[int], float]] = {}
         while waiting or running:
@@ -273,7 +284,6 @@ class Trial:
                 else:  # the next change is near this one, so what noticed this one goes first
                     first = [item for item, told in zip(items, failed[:], strict=True) if told]
                     self.items = first + [item for item in self.items if item not in first]
-        return True
 
     def _without(self, session: pytest.Session) -> int:
         """Run the tests on the module as it is; return how much of the processor's time a change may take.
@@ -312,12 +322,11 @@ class Trial:
         os.dup2(null, 1)
         os.dup2(null, 2)
         try:
-            if mutant is not None:
-                put_in_place(mutant)
+            put_in_place(mutant if mutant is not None else unchanged(self.work[0].module))
             for number, item in enumerate(self.items):
                 before, failed[number] = session.testsfailed, 1
                 following = self.items[number + 1] if number + 1 < len(self.items) else None
-                with Watching(_module(self.work[0]).__file__, watch=idle is not None) as watching:
+                with Watching(str(CLAUSES / self.work[0].module), watch=idle is not None) as watching:
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if idle is not None:
                     idle[number] = not watching.seen
@@ -335,7 +344,7 @@ class Trial:
 class Watching:
     """Sees whether code of a file runs."""
 
-    def __init__(self, path: str | None, *, watch: bool) -> None:
+    def __init__(self, path: str, *, watch: bool) -> None:
         self.seen = False
         self._path = path
         self._watch = watch
@@ -411,7 +420,7 @@ def _try(sender: Connection, work: Sequence[Mutant], files: list[str], jobs: int
         "no:xdist",
     ]
     pytest.main([*words, "-m", "not slow", *files], plugins=[trial])
-    sender.send((trial.left, trial.useless))
+    sender.send((trial.left, trial.useless or ("" if trial.over else "they were not run")))
     sender.close()
 
 
