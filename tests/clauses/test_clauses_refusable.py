@@ -132,3 +132,17 @@ def test_leaving_a_broken_answer_is_no_impatience(name: str, again: bool) -> Non
         call.gives_up(after=0.02, body=USER_BODY, fired=[FiredFault(fault, "body", 5)], **facts)
         call.waits(0.4).meets(200).ok() if again else call.fails("timeout.read")
         assert story.verdict("TIME-03") == verdict
+
+
+@given(st.sampled_from([404, 503]), st.booleans(), st.booleans())
+def test_bytes_left_in_a_connection_may_spoil_the_next_answer(status: int, surplus: bool, same: bool) -> None:
+    """ERROR-02 lets a call fail as a broken message only where its connection still held bytes of another answer."""
+    story = Story(policy={"retry": {"max_retries": 0}})
+    how: dict[str, Any] = {"how": "complete"} if surplus else {"how": "fin", "by": "server"}
+    cut = {"status": 200, "body": USER_BODY[:-1], "fired": [FiredFault("wrong_length", "body", 5)], "connection": 9}
+    call, t = story.call(), story.t
+    call._add(t, first=t, last=t, ended=t, **cut, **how)
+    call.fails("decode" if surplus else "closed", 200)
+    story.call().meets(status, connection=9 if same else 10).fails("protocol")
+
+    assert story.verdict("ERROR-02") == ("pass" if surplus and same else "fail")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -17,7 +17,18 @@ from typing import Any, Literal
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.codings import content_of, has_a_large_head
 
-__all__ = ["HTTP_DATES", "INVALID", "Limits", "Sight", "header", "json_in", "json_of", "look", "retry_after_of"]
+__all__ = [
+    "HTTP_DATES",
+    "INVALID",
+    "Limits",
+    "Sight",
+    "header",
+    "json_in",
+    "json_of",
+    "look",
+    "retry_after_of",
+    "spoilt",
+]
 
 _CLOSED_EARLY = frozenset({"closed", "reset", "protocol"})
 """Systems blur how a connection ended before an answer …"""
@@ -159,6 +170,15 @@ def look(exchange: ExchangeEvent, limits: Limits) -> Sight:
         known_at = at if in_time else limits.earliest(_last_progress(exchange), at)
         return Sight(exchange, status, told, whole=False, sure=False, failures=failures, clear=True, known_at=known_at)
     return _left(exchange, status, told, limits)
+
+
+def spoilt(sight: Sight) -> Sight:
+    """Return what is left of a sight where bytes of an earlier answer may have been taken for the beginning of this.
+
+    RFC 9112 §6.3 forbids that, but a client may get them too late to keep its hands off the connection.
+    """
+    failures, since = sight.failures | _CLOSED_EARLY, sight.exchange.t_arrived
+    return replace(sight, told=False, sure=False, failures=failures, clear=False, known_at=min(sight.known_at, since))
 
 
 def _answered(exchange: ExchangeEvent, status: int | None, told: bool, limits: Limits) -> Sight:

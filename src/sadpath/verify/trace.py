@@ -20,7 +20,7 @@ from sadpath.scenario.roles import Roles
 from sadpath.scenario.vocabulary import FAULTS
 from sadpath.verify.attribution import MAX_ASSIGNMENTS, Assignment, Group, by_tag, by_time
 from sadpath.verify.contract import Policy
-from sadpath.verify.sight import Limits, Sight, look
+from sadpath.verify.sight import Limits, Sight, look, spoilt
 from sadpath.verify.steps import Step, steps_of
 
 __all__ = ["SIGHT_READS", "SIM_LATENCY", "CallRecord", "Trace", "Unit"]
@@ -303,7 +303,22 @@ class Trace:
 
     def sight(self, exchange: ExchangeEvent, call: CallRecord | None = None) -> Sight:
         """Return what the client can have seen of an exchange of a call (None: of a refresh)."""
-        return look(exchange, self.limits(call))
+        sight = look(exchange, self.limits(call))
+        return spoilt(sight) if self._behind_surplus(exchange) else sight
+
+    def _behind_surplus(self, exchange: ExchangeEvent) -> bool:
+        """Tell whether its connection still held bytes of an answer before it, beyond that one's stated end."""
+        return any(
+            item.connection == exchange.connection and item.exchange < exchange.exchange for item in self._with_surplus
+        )
+
+    @cached_property
+    def _with_surplus(self) -> tuple[ExchangeEvent, ...]:
+        return tuple(
+            item
+            for item in self.exchanges
+            if item.connection > 0 and item.ended.how == "complete" and "wrong_length" in item.fired_names()
+        )
 
     def reused(self, exchange: ExchangeEvent) -> bool:
         """Tell whether the exchange came over a connection that had carried another before."""
