@@ -69,7 +69,8 @@ def _before_http(facts: Facts) -> set[str]:
     """Return how a call may report that it got no connection, beyond what it may report of one that breaks."""
     names = {fault.name for rule in facts.scenario.all_rules() for step in rule.steps() for fault in step}
     tls = {"tls"} if any(name.startswith("tls_") for name in names) else set[str]()
-    return tls | ({"dns"} if "dns_fail" in names else set())
+    surplus = EARLY if "wrong_length" in names else frozenset[str]()  # what it leaves may stand before the next answer
+    return tls | surplus | ({"dns"} if "dns_fail" in names else set())
 
 
 def _target(facts: Facts, call: Call) -> Target | None:

@@ -341,7 +341,7 @@ class Model:
         if not answer.good:
             return _Failed(frozenset({"decode"}), answer.status, renewal=True)
         self._known_expired = False
-        self.server.issue()
+        self.server.issue(renewed=True)
         return None
 
     def _refused(self) -> _Failed:

@@ -93,21 +93,26 @@ def meet(
     read: float | None,
     trip: float,
     choose: Choose,
+    sent: Span = ZERO,
 ) -> Seen:
     """Return what the client sees of an exchange.
 
     Args:
         step: the faults that it meets.
-        backend: runs the backend and returns its answer; called at most once.
+        backend: runs the backend and returns its answer; called twice where a request is delivered twice.
         expire: lets the session's tokens of a kind expire.
         read: the client's read timeout.
         trip: how long the network takes there and back.
         choose: see ``Choose``.
+        sent: how many bytes the request's body has.
 
     Raises:
         Unknown: for a fault that the oracle does not know.
     """
-    return _Exchange(step, backend, expire, read=read, trip=trip, choose=choose).run()
+    unknown = [fault.name for fault in step if fault.name not in _KNOWN]
+    if unknown:
+        raise Unknown(f"the fault {unknown[0]}")
+    return _Exchange(step, backend, expire, read=read, trip=trip, choose=choose, sent=sent).run()
 
 
 class _Over(Exception):
@@ -128,6 +133,7 @@ class _Exchange:
         read: float | None,
         trip: float,
         choose: Choose,
+        sent: Span,
     ) -> None:
         self._step = step
         self._backend = backend
@@ -135,6 +141,7 @@ class _Exchange:
         self._read = read
         self._choose = choose
         self._trip = trip
+        self._sent = sent
         self._left: _Over | None = None
         self._gap: Span = (trip, trip + _TIE)
         self._took: Span = (trip, 3 * trip + _TIE)  # a connection may have to be made first
@@ -146,13 +153,15 @@ class _Exchange:
         kinds: frozenset[str] = frozenset()
         seen: Answer | None = None
         try:
-            for fault in self._step:
+            self._on_arrival()
+            for fault in self._step if self._answer is None else ():
                 self._on_request(fault)
             if self._answer is None:
                 self._answer, self._ran = self._backend(), True
             for fault in self._step:
                 self._on_response(fault)
             self._wait(ZERO)  # the way itself may take longer than the client's patience
+            self._shorten()
             seen, self._head, self._gap = self._answer, self._took, (0.0, _TIE)
             self._deliver(seen)
         except _Over as over:
@@ -188,6 +197,18 @@ class _Exchange:
 
     # The phases
 
+    def _on_arrival(self) -> None:
+        """Let what acts while the request is being read act: the first that is reached decides."""
+        early = [fault for fault in self._step if fault.name in _EARLY_FAULTS]
+        for fault in sorted(early, key=_behind):
+            after = _behind(fault)
+            if after > self._sent[1] or (after > self._sent[0] and not self._choose((True, False))):
+                continue
+            if fault.name == "early_response":
+                self._answer = Answer(fault.settings.status, _PROBLEM)  # type: ignore[attr-defined] # it has one
+                return
+            self._end("stall" if fault.name == "request_stall" else fault.name)
+
     def _on_request(self, fault: Fault) -> None:
         settings: Any = fault.settings
         match fault.name:
@@ -200,10 +221,8 @@ class _Exchange:
                 self._answer = self._answer or Answer(400, _PROBLEM, refuses=True)
             case "expire_token":
                 self._expire(settings.token)
-            case "delay" | "stall" | "close" | "reset" if settings.at == "request":
+            case "delay" | "stall" | "close" | "reset" | "half_close" if settings.at == "request":
                 self._act(fault)
-            case name if name not in _KNOWN:
-                raise Unknown(f"the fault {name}")
             case _:
                 pass  # it acts later
 
@@ -216,7 +235,15 @@ class _Exchange:
                 self._answer = Answer(settings.status, (100, 1000), good=False)
             case "malformed_json":
                 self._break_json()
-            case "delay" | "stall" | "close" | "reset" if settings.at == "response":
+            case "broken_gzip":
+                self._spoil(0)
+            case "garbage":
+                self._end("close")
+            case "oversized_header" if settings.size > _USUAL_HEAD and self._choose((False, True)):
+                self._end("close")
+            case "duplicate_delivery" if self._ran:
+                self._backend()
+            case "delay" | "stall" | "close" | "reset" | "half_close" if settings.at == "response":
                 self._act(fault)
             case _:
                 pass
@@ -232,14 +259,43 @@ class _Exchange:
         else:
             self._answer = replace(answer, refuses=False)  # what it says can no longer be read
 
+    def _spoil(self, cut: int) -> None:
+        """Make a body unreadable, if there is one of at least so many bytes."""
+        answer = self._answer
+        least = max(1, cut)
+        if answer is None or answer.status in (204, 304) or answer.size[1] < least:
+            return
+        if answer.size[0] >= least or self._choose((True, False)):
+            size = max(0.0, answer.size[0] - cut), max(0.0, answer.size[1] - cut)
+            good = answer.good and answer.status >= 400
+            self._answer = replace(answer, good=good, size=size if cut else _UNKNOWN_SIZE, refuses=False, waits=False)
+
+    def _shorten(self) -> None:
+        """Let what changes the head or the framing do so."""
+        for fault in self._step:
+            settings: Any = fault.settings
+            if fault.name == "bad_status_line":
+                self._end("close")
+            elif fault.name == "wrong_length" and settings.by < 0:
+                self._spoil(-settings.by)
+
     def _deliver(self, answer: Answer) -> None:
         places = [(place, fault) for fault in self._step if (place := _place_of(fault, answer)) is not None]
         for after, fault in sorted(places, key=lambda item: item[0]):
             reached = after <= answer.size[0] - 1 or (after <= answer.size[1] - 1 and bool(self._choose((True, False))))
             if reached and fault.name == "truncate":
                 self._end(fault.settings.ending)  # type: ignore[attr-defined] # a cut has one
+            elif reached and fault.name == "broken_chunk":
+                self._end("close")
             elif reached:
                 self._act(fault)
+        for fault in self._step:
+            settings: Any = fault.settings
+            if fault.name == "slice":
+                low, high = (max(0.0, size / settings.size - 1) * settings.gap for size in answer.size)
+                self._took = add(self._took, (low, high))
+            elif fault.name == "wrong_length" and settings.by > 0 and answer.status not in (204, 304):
+                self._end(settings.ending)
 
     def _act(self, fault: Fault) -> None:
         """Do what a fault that has a place does once it is reached."""
@@ -267,10 +323,20 @@ class _Exchange:
 
 _KNOWN = frozenset(
     {
-        "close", "delay", "expire_token", "html", "invalid_grant", "malformed_json", "reset", "stall", "status",
-        "truncate", "unauthorized",
+        "bad_status_line", "broken_chunk", "broken_gzip", "close", "close_after", "delay", "duplicate_delivery",
+        "early_response", "expire_token", "garbage", "half_close", "html", "idle_close", "invalid_grant",
+        "malformed_json", "oversized_header", "request_close", "request_reset", "request_stall", "reset", "slice",
+        "stall", "status", "truncate", "unauthorized", "wrong_length",
     }
 )  # fmt: skip
+_EARLY_FAULTS = ("request_close", "request_reset", "request_stall", "early_response")
+_USUAL_HEAD = 8000
+"""Bytes of a head that every client takes; from 8 KiB on parsers may give it up (RFC 9110 §5.4)."""
+
+
+def _behind(fault: Fault) -> int:
+    """Return behind how many bytes of the request a fault acts that acts on arrival."""
+    return int(getattr(fault.settings, "after", 0))
 
 
 def _place_of(fault: Fault, answer: Answer) -> float | None:
@@ -279,7 +345,9 @@ def _place_of(fault: Fault, answer: Answer) -> float | None:
     if fault.name == "truncate":
         if settings.of != "body":
             raise Unknown("a cut that counts the head's bytes")
-    elif fault.name not in ("delay", "stall", "close", "reset") or settings.at not in ("head", "body"):
+    elif fault.name == "broken_chunk":
+        pass
+    elif fault.name not in ("delay", "stall", "close", "reset", "half_close") or settings.at not in ("head", "body"):
         return None
     elif settings.at == "head":
         return 0

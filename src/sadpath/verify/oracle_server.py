@@ -6,6 +6,8 @@ deleted, and requests are as the API wants them.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ _NOBODY = "404404"
 """What stands in the ids of things that no data set has."""
 
 _LARGE = 100_000.0
+_TOKEN: Span = (20, 4000)
+"""Bytes of a request that presents a refresh token."""
 
 Token = Literal["good", "bad", "none"]
 
@@ -98,6 +102,14 @@ def matches(on: Match, target: Target) -> bool:
     )
 
 
+def _sent_by(target: Target) -> Span:
+    """Return how many bytes a request's body may have."""
+    if target.body is not None:
+        least = len(json.dumps(target.body, ensure_ascii=False, separators=(",", ":")).encode())
+        return least, 2 * len(json.dumps(target.body)) + 64
+    return ZERO if target.operation.method in ("GET", "HEAD", "DELETE") else (0, math.inf)
+
+
 @dataclass
 class Server:
     """What the client's requests meet.
@@ -113,6 +125,7 @@ class Server:
     exchanges: int = 0
     rules: tuple[Rule, ...] = ()
     _spent: bool = False
+    _taken_twice: bool = False
     _decided: list[int] = field(default_factory=list)
     _gone: set[str] = field(default_factory=set)
 
@@ -130,9 +143,10 @@ class Server:
         self.rules = rules
         self._decided = [0] * len(rules)
 
-    def issue(self) -> None:
-        """Let the client have new tokens."""
-        self.access, self.refresh, self.access_age, self._spent = "good", "good", ZERO, False
+    def issue(self, *, renewed: bool = False) -> None:
+        """Let the client have new tokens; those of a renewal that was delivered twice are no good any more."""
+        state: Token = "bad" if renewed and self._taken_twice else "good"
+        self.access, self.refresh, self.access_age, self._spent = state, state, ZERO, False
 
     def take_tokens(self) -> None:
         """Let the client have no tokens."""
@@ -154,22 +168,26 @@ class Server:
     def renew(self) -> Seen:
         """Return what the client sees of a renewal; the refresh token works once, whatever comes of the answer."""
         operation = self.facts.roles.operations_of("refresh")[0]
+        self._taken_twice = traded = False
 
         def answer() -> Answer:
+            nonlocal traded
             if self.refresh != "good":
+                self._taken_twice = traded
                 if self._spent and self.access == "good":
                     self.access = "bad"  # a token that was used before is taken for stolen: all of them end
                 return Answer(400, refuses=True)
-            self.refresh, self._spent = "bad", True
+            self.refresh, self._spent, traded = "bad", True, True
             return Answer(200, (100, 4000))
 
-        return self._meet(Target(operation, operation.path), answer)
+        return self._meet(Target(operation, operation.path), answer, _TOKEN)
 
-    def _meet(self, target: Target, backend: Callable[[], Answer]) -> Seen:
+    def _meet(self, target: Target, backend: Callable[[], Answer], sent: Span | None = None) -> Seen:
         step = self._step(target)
         self.exchanges += 1
         read = self.facts.policy.timeouts.read
-        return meet(step, backend, self._expire, read=read, trip=self.facts.trip, choose=self.choose)
+        size = _sent_by(target) if sent is None else sent
+        return meet(step, backend, self._expire, read=read, trip=self.facts.trip, choose=self.choose, sent=size)
 
     def _expire(self, kind: str) -> None:
         """Let the tokens of a kind expire, as far as they are good."""
