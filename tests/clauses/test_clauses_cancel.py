@@ -178,7 +178,7 @@ def _by_the_driver(telling: Telling, started: float | None, cancelled: float | N
 @pytest.mark.parametrize(
     ("started", "cancelled", "left", "verdict"),
     [(100.0, 600.0, 0.55, "pass"), (100.0, 600.0, 0.65, "fail"), (100.0, 50.0, 0.09, "pass"),
-     (100.0, 50.0, 0.12, "fail"), (None, 600.0, 0.17, "pass"), (None, 600.0, 0.3, "fail"), (100.0, None, 0.3, "fail")],
+     (100.0, 50.0, 0.12, "fail"), (100.0, 50.0, 0.1006, "fail"), (None, 600.0, 0.17, "pass"), (None, 600.0, 0.3, "fail"), (100.0, None, 0.3, "fail")],
 )  # fmt: skip
 def test_the_driver_says_when_it_cancelled(
     started: float | None, cancelled: float | None, left: float, verdict: str
@@ -363,3 +363,23 @@ def test_what_is_no_reason_for_the_end_of_a_session() -> None:
     left.refresh(None, how="fin", by="client")
 
     assert {story.verdict("CANCEL-02") for story in (warmed, refreshed, left)} == {"fail"}
+
+
+def test_a_refresh_that_broke_behind_the_case_is_a_reason_too() -> None:
+    """CANCEL-02 holds no end of a session against a client whose refresh failed once the faults had stopped."""
+    story = _signed_out()
+    call = story.call("settings.get", {}, phase="heal").meets(401)
+    story.refresh(503)
+    call.fails("server", 503)
+
+    assert story.verdict("CANCEL-02") == "pass"
+
+
+def test_the_one_before_is_named_too() -> None:
+    """CANCEL-01 names what was sent last before the cancel, with what was sent after it."""
+    story = Story()
+    call = _cancelled_call(story).meets(503)
+    story.t = call.started + AFTER + 0.5
+    call.meets(200).cancelled()
+
+    assert story.judge("CANCEL-01").findings[0].exchanges == (1, 2)

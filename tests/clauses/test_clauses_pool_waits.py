@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clauses.stories import Story, truth
+from tests.clauses.stories import Story, Telling, truth
 
 SIZE = 3
 POOL = {"pool": {"size": SIZE}, "timeouts": {"pool": "2s", "total": "100s"}}
@@ -137,3 +137,135 @@ def test_other_limits_may_come_first() -> None:
     story.call().meets(200, connection=1).ok()
     story.call().breaks("fin", connection=1, takes=0.99).fails("timeout.total")
     assert story.verdict("POOL-03") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("begins", "verdict"), [(0.09, "not_exercised"), (0.12, "fail"), (0.78, "fail"), (0.82, "not_exercised")]
+)
+def test_who_begins_in_the_middle_of_the_waits(begins: float, verdict: str) -> None:
+    """POOL-02 looks at calls that begin two round trips after the waits did, and four before the first of them ends."""
+    story = Story(policy=POOL, scenario={"given": {"network": {"latency": "50ms"}}})
+    start = story.t
+    for number in range(SIZE):
+        call = story.call("users.get", {"id": number + 10}, at=start, parallel=True)
+        call.meets(503, headers=[("retry-after", "1")]).waits(1.0).meets(200).ok()
+    other = story.call("settings.get", {}, at=start + begins, parallel=True)
+    story.t = start + begins + 1.5
+    other.meets(200).ok()
+
+    assert story.verdict("POOL-02") == verdict
+
+
+def test_each_call_that_needs_one_is_looked_at() -> None:
+    """POOL-02 counts to the first request of a call, and finds a second call that got none."""
+    story = _waiting()
+    story.tellings[-1].waits(0.4).meets(200).ok()
+    assert story.verdict("POOL-02") == "pass"
+
+    other = story.call("users.list", at=story.tellings[0].started + 0.45, parallel=True)
+    story.t += 0.4
+    other.meets(200).ok()
+    assert [found.call for found in story.judge("POOL-02").findings] == ["c4/0"]
+
+
+@pytest.mark.parametrize("how", ["cached", "offline", "hangs"])
+def test_who_sent_nothing_may_have_needed_none(how: str) -> None:
+    """POOL-02 takes a call that sent nothing for one in need only where it says that it waited for the pool."""
+    story = _waiting(arrives=None)
+    other = story.tellings[-1]
+    if how == "cached":
+        other.ok(source="cache")
+    elif how == "offline":
+        other.fails("offline")
+    else:
+        other.outcome = other.ended = None
+
+    assert story.verdict("POOL-02") == "not_exercised"
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_what_begins_with_it_may_have_been_first(hangs: bool) -> None:
+    """POOL-02 finds nothing where others that began before, or at that moment, fill the pool, however long they take."""
+    story = _waiting(arrives=0.5)
+    for number in range(SIZE):
+        at = story.tellings[0].started + (0.1 if hangs else 0.4)
+        busy = story.call("users.get", {"id": number}, at=at, parallel=True).meets(200, takes=0.2)
+        if hangs:
+            story.events[-1].t_ended = None
+        busy.ok()
+
+    assert story.verdict("POOL-02") == "pass"
+
+
+# More of POOL-03
+
+
+def _after_an_answer(policy: dict[str, object] | None = None, **options: object) -> tuple[Story, Telling]:
+    """Tell of a call over whose connection another one was answered."""
+    story = Story(policy=policy or POOL)
+    story.call().meets(200, connection=1).ok()
+    return story, story.call(**options)  # type: ignore[arg-type] # options of any call
+
+
+def test_a_connection_of_its_own_may_be_dead_too() -> None:
+    """POOL-03 fails where a call's own connection was dead at its second attempt, and that was all."""
+    story = Story(policy=POOL)
+    story.call().meets(503, connection=1).waits(0.3).breaks("fin", connection=1).fails("closed")
+
+    assert story.verdict("POOL-03") == "fail"
+
+
+def test_its_sentence() -> None:
+    """POOL-03 says how the call ended, on what, and where."""
+    story, call = _after_an_answer()
+    call.breaks("fin", connection=1).fails("closed")
+
+    assert story.sentences("POOL-03") == [
+        "Call c1/0 (users.get id=1) failed as closed on a connection closed before any answer in exchange 2, over a "
+        "connection that had been used before, and was not repeated on a fresh one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parallel", "kind", "verdict"),
+    [(True, "timeout.pool", "not_exercised"), (True, "closed", "fail"), (False, "timeout.pool", "fail")],
+)
+def test_a_full_pool_may_keep_it_from_a_fresh_one(parallel: bool, kind: str, verdict: str) -> None:
+    """POOL-03 lets a call fail for the pool where others are at it too."""
+    story, call = _after_an_answer(parallel=parallel)
+    call.breaks("fin", connection=1).fails(kind)
+
+    assert story.verdict("POOL-03") == verdict
+
+
+@pytest.mark.parametrize("how", ["a shut port", "hangs", "its limit", "another page", "its deadline"])
+def test_what_else_may_have_kept_it(how: str) -> None:
+    """POOL-03 is not exercised where the client may have had another reason not to repeat a request."""
+    policy = {"timeouts": {"read": "500ms", "total": "1s" if how == "its deadline" else "100s"}}
+    story, call = _after_an_answer(policy, pages=how == "another page")
+    if how == "a shut port":
+        story.scenario = {"faults": [{"on": "connection", "fault": "accept_close"}]}
+    if how == "its deadline":
+        call.meets(503, connection=1).waits(0.98).breaks("fin", connection=1).fails("closed")
+    elif how == "another page":
+        call.breaks("fin", connection=1, query="page=1").meets(404, query="page=2").fails("not_found", 404)
+    elif how == "its limit":
+        call.breaks("fin", connection=1, takes=0.5).fails("closed")
+    else:
+        call.breaks("fin", connection=1)
+        (call.hangs() if how == "hangs" else call.fails("closed"))
+
+    assert story.verdict("POOL-03") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("after", "source", "verdict"),
+    [("80ms", "cache", "not_exercised"), ("500ms", "cache", "fail"), (None, "cache", "fail"), ("80ms", None, "fail")],
+)
+def test_a_fallback_may_have_been_due(after: str | None, source: str | None, verdict: str) -> None:
+    """POOL-03 lets a read end with its cached value where that was due, and not before."""
+    story, call = _after_an_answer({"cache": {"fallback_after": after}, "timeouts": {"total": "100s"}})
+    call.breaks("fin", connection=1, takes=0.08)
+    (call.fails("closed") if source is None else call.ok(source="cache"))
+
+    assert story.verdict("POOL-03") == verdict

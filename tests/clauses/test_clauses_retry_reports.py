@@ -159,3 +159,78 @@ def test_only_the_failure_of_the_last_page_is_the_call_s() -> None:
     call.meets(404, query="page=2").fails("not_found", 404)
 
     assert story.verdict("RETRY-15") == "not_exercised"
+
+
+def _retried(*met: int, kind: str = "server", said: int | None = 503, **options: Any) -> Story:
+    """Tell of a call that met these statuses, one after the other, and fails."""
+    story = Story(policy=ROOMY, **options)
+    call = story.call()
+    for index, code in enumerate(met):
+        call.waits(0.3 if index else 0.0).meets(code)
+    call.fails(kind, said)
+    return story
+
+
+def test_what_is_no_report_of_an_attempt() -> None:
+    """RETRY-15 is not exercised by a call that never ended, by an exception, nor by one that may have met more."""
+    hanging, escaped, later = _retried(503, 502), _retried(503, 502), _retried(503, 503)
+    hanging.tellings[0].outcome = hanging.tellings[0].ended = None
+    escaped.tellings[0].fails("server", 503, escaped=True)
+    later.tellings[0].waits(0.5).meets(404)
+    shut = _retried(503, 502, scenario={"faults": [{"on": "connection", "fault": "accept_close"}]})
+    page = Story(policy=ROOMY)
+    call = page.call("users.list", pages=True).meets(503, query="page=1").waits(0.3).meets(429, query="page=1")
+    call.meets(404, query="page=2").fails("not_found", 404)
+
+    assert {story.verdict("RETRY-15") for story in (hanging, escaped, later, shut, page)} == {"not_exercised"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said", "verdict"),
+    [(200, b"<html>", "decode", 200, "pass"), (200, b"<html>", "server", 503, "fail"),
+     (299, b"<html>", "server", 503, "fail"), (300, b"<html>", "server", 503, "not_exercised"),
+     (200, b"{}", "server", 503, "not_exercised"), (400, b"{}", "server", 503, "fail")],
+)  # fmt: skip
+def test_an_answer_at_the_end(status: int, body: bytes, kind: str, said: int, verdict: str) -> None:
+    """RETRY-15 asks for the failure to read a success that nobody could, and leaves other good answers alone."""
+    story = Story(policy=ROOMY)
+    story.call().meets(503).waits(0.3).meets(status, body=body).fails(kind, said)
+
+    assert story.verdict("RETRY-15") == verdict
+
+
+@pytest.mark.parametrize("status", [400, 502])
+@pytest.mark.parametrize(("as_status", "verdict"), [(True, "pass"), (False, "fail")])
+def test_half_an_error_at_the_end(status: int, as_status: bool, verdict: str) -> None:
+    """RETRY-15 takes the status of an answer that was cut off for the last error, and no other."""
+    story = Story(policy=ROOMY)
+    story.call().meets(503).waits(0.3).breaks_off(status).fails("other", status if as_status else 503)
+
+    assert story.verdict("RETRY-15") == verdict
+
+
+def test_any_earlier_attempt_may_be_reported_instead() -> None:
+    """RETRY-15 names whichever earlier attempt is reported instead of the last."""
+    assert "as exchange 2 had" in _retried(503, 429, 502, kind="rate_limited", said=429).sentences("RETRY-15")[0]
+
+
+@pytest.mark.parametrize(("said", "verdict"), [(3, "pass"), (2, "pass"), (1, "fail")])
+def test_a_repeat_on_a_fresh_connection_need_not_be_counted(said: int, verdict: str) -> None:
+    """RETRY-15 lets a client leave out the attempt whose connection was dead."""
+    story = Story(policy=ROOMY)
+    story.call().meets(200, connection=4).ok()
+    call = story.call(args={"id": 2}).breaks("fin", connection=4).meets(503).waits(0.3).meets(503)
+    _attempts(call.fails("server", 503), said)
+
+    assert story.verdict("RETRY-15") == verdict
+
+
+def test_whose_body_was_spent() -> None:
+    """RETRY-13 looks at bodies that can be read once alone, and says after what they were sent again."""
+    story = Story(policy=ROOMY)
+    story.create(key="k0").meets(503).waits(0.3).meets(422, digest="d2").fails("validation", 422)
+    _once(story).meets(503).waits(0.3).meets(422, digest="d2").fails("validation", 422)
+    found = story.judge("RETRY-13").findings
+
+    assert [item.call for item in found] == ["c1/0"]
+    assert found[0].sentence.endswith("was sent again (exchange 4) after a 503 in exchange 3, with another body.")

@@ -123,9 +123,6 @@ def _as_a_cancel(trace: Trace) -> Iterator[Finding]:
 def _may_have_ended_itself(trace: Trace, call: CallRecord, at: float) -> bool:
     """Tell whether something else that ends a call may have come at about the same time as the cancel."""
     race, limits = _race(trace), trace.policy.timeouts
-    outcome, ended = call.outcome, call.t_ended
-    if outcome is not None and outcome.cancelled_ms is None and (ended is None or ended <= at + race):
-        return True
     begun = [call.t_started, *(item.t_arrived for item in trace.exchanges_of(call))]
     begun += [item.t_last_byte for item in trace.exchanges_of(call) if item.t_last_byte is not None]
     waits = [(call.t_started, limits.total), (call.t_started, trace.policy.cache.fallback_after)]

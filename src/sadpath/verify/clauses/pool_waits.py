@@ -67,8 +67,9 @@ def _wants_one(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...], p
     busy = [
         item
         for item in trace.case_exchanges
-        if item not in own and item.t_arrived <= call.t_started + prompt and (item.t_ended or 0.0) > call.t_started
-    ]
+        if item not in own and item.t_arrived <= call.t_started + prompt
+        if item.t_ended is None or item.t_ended > call.t_started
+    ]  # fmt: skip
     free = len(busy) < int(trace.policy.pool.size or 0)
     return free and not any(item.t_arrived >= call.t_started for item in trace.refreshes())
 

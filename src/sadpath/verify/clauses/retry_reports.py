@@ -51,13 +51,6 @@ def _is_about(trace: Trace, sight: Sight, error: ErrorReport) -> bool | None:
 # RETRY-13
 
 
-def _spent(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
-    """Yield the requests whose body can be read once, with a first attempt that met what tempts to repeat it."""
-    for unit in trace.units():
-        if not unit.call.replayable and _tempts(trace, unit):
-            yield unit, trace.sight(unit.exchanges[0], unit.call)
-
-
 def _tempts(trace: Trace, unit: Unit) -> bool:
     first, retries = trace.sight(unit.exchanges[0], unit.call), Retries(trace, unit)
     if len(unit.exchanges) > 1 or first.error_status == 401:
@@ -67,7 +60,8 @@ def _tempts(trace: Trace, unit: Unit) -> bool:
 
 
 def _one_body_was_spent(trace: Trace) -> bool:
-    return any(True for _ in _spent(trace))
+    """Tell whether a body that can be read once was sent, and its first attempt met what tempts to repeat it."""
+    return any(not unit.call.replayable and _tempts(trace, unit) for unit in trace.units())
 
 
 def _not_sent_again(trace: Trace) -> Iterator[Finding]:
