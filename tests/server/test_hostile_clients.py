@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import resource
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -175,6 +177,31 @@ def test_a_body_that_goes_on_and_one_that_a_fault_does_not_read_may_last(serve: 
         assert await deaf.receive(SOON) == Received(b"", "open")
 
     lay(serve(limits=QUICK_BODIES), attack)
+
+
+@pytest.mark.parametrize("how", ["rst", "fin"])
+def test_nothing_is_kept_of_a_connection_that_is_over(serve: Serve, how: str) -> None:
+    """Once its client has gone, by RST or FIN, no timer holds on to it until it would have been idle for too long."""
+
+    async def attack(siege: Siege) -> None:
+        raw = await siege.connect()
+        await raw.send(PING + b"\r\n")
+        await raw.until(PONG)
+        wires = siege.server.sessions.default.wires
+        kept = [weakref.ref(wire) for wire in wires]
+        assert len(kept) == 1
+        if how == "rst":
+            raw.reset()
+        else:
+            raw.drop()
+        async with asyncio.timeout(PATIENCE):
+            while wires:
+                await siege.more_answers(1)
+        await siege.more_answers()
+        gc.collect()
+        assert kept[0]() is None
+
+    lay(serve(), attack)
 
 
 def test_what_has_begun_is_not_cut(serve: Serve, scenario: ScenarioOf) -> None:

@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import re
+import socket
 import ssl
+import struct
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,6 +95,12 @@ class Raw:
     def drop(self) -> None:
         """Drop the connection."""
         self._writer.transport.abort()
+
+    def reset(self) -> None:
+        """Drop the connection by RST."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.drop()
 
 
 @dataclass

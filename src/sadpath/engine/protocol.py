@@ -51,6 +51,7 @@ class _FaultProtocol(HttpToolsProtocol):
     wire_heard: tuple[bytes, float] | None = None
     """What the client had sent before, and since when, on the wire's clock."""
     wire: Wire
+    _state: dict[str, Any]
     _declined: bytes | None = None
     _deaf = False
     _refused = False
@@ -92,21 +93,24 @@ class _FaultProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun, self._heard = True, 0
-        self.scope.setdefault("state", {})[WIRE_KEY] = self.wire
+        self._state = self.scope.setdefault("state", {})
+        self._state[WIRE_KEY] = self.wire
 
     def on_headers_complete(self) -> None:
-        self._check_head()
-        if self.parser.should_upgrade() and not self._should_upgrade():
+        upgrade = self.parser.should_upgrade()
+        self._check_head(upgrade=upgrade)
+        if upgrade and not self._should_upgrade():
             self._declined = self._head_without_upgrade()
             return
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            self.scope.setdefault("state", {})[CYCLE_KEY] = self.cycle
+            self._state[CYCLE_KEY] = self.cycle
         self._before, self._in_body = before, True
         self.headers = []  # the scope has its own by now; what still comes are trailers
         self._begun, self._heard = False, 0
-        self._stop_waiting()
+        if self._waiting is not None:
+            self._stop_waiting()
 
     def on_chunk_header(self) -> None:
         """Take note that a chunk begins."""
@@ -135,6 +139,7 @@ class _FaultProtocol(HttpToolsProtocol):
         self._stop_waiting_for_body()
         self.wire.lost(exc)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves it behind an RST, and all that it holds with it
 
     def timeout_keep_alive_handler(self) -> None:
         if not self.wire.closes_when_idle:  # then the fault's time counts, be it longer
@@ -170,15 +175,15 @@ class _FaultProtocol(HttpToolsProtocol):
         elif self._body_waiting is not None:
             self._stop_waiting_for_body()
 
-    def _check_head(self) -> None:
+    def _check_head(self, *, upgrade: bool) -> None:
         """Refuse a head that is too large, of another HTTP, in an unknown coding, or asks for a tunnel."""
         if self._is_too_large():
             self._refusal = self._too_much()
-        elif self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
+        elif upgrade and self.parser.get_method() == b"CONNECT":
             self._refusal = _Refusal(501, "No tunnels are made here")
         elif self.parser.get_http_version() not in _VERSIONS:
             self._refusal = _Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
-        elif any(name == b"transfer-encoding" for name, _ in self.headers) and _is_coded(self.headers):
+        elif b"transfer-encoding" in dict(self.headers) and _is_coded(self.headers):
             self._refusal = _Refusal(501, "The only transfer coding that is read here is chunked")
         if self._refusal is not None:
             raise self._refusal
