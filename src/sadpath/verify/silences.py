@@ -113,10 +113,10 @@ def too_short(trace: Trace, unit: Unit, silence: Silence) -> bool:
     limits = trace.limits(unit.call)
     if silence.in_body and not silence.sight.told:
         return False  # the head may have come too late already
-    early = silence.given_up and not silence.sight.whole and limits.in_time(silence.gap)
-    return early and limits.before_end(silence.until)
     if may_be_refused(silence.exchange):
         return False
+    early = silence.given_up and not silence.sight.whole and limits.in_time(silence.gap)
+    return early and limits.before_end(silence.until)
 
 
 def other_reason(trace: Trace, unit: Unit, kind: str) -> bool:
