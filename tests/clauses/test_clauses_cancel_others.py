@@ -213,15 +213,15 @@ def test_a_call_that_ended_well_before_says_nothing() -> None:
 def test_what_the_client_did_not_leave(how: str) -> None:
     """CANCEL-03 does not ask about an exchange that is open, that the server ended, or that was answered whole."""
     story = Story(policy=SLOW)
-    facts: dict[str, Any] = {
+    known: dict[str, dict[str, Any]] = {
         "open": {"ended": None},
         "by the server": {"how": "fin", "by": "server"},
         "whole": {"how": "fin", "by": "client", "status": 200, "first": 1.08, "last": 1.08},
-    }[how]
+    }
     start = story.t + 0.001
     story.call(at=start, cancel_after=AT, parallel=True).gives_up(after=AT).cancelled()
     other = story.call(args={"id": 2}, at=start, parallel=True)
-    other._add(start, **{"ended": start + AT, "how": "open", "fired": [], **facts})
+    other._add(start, **{"ended": start + AT, "how": "open", "fired": [], **known[how]})
     story.t = start + 0.5
     other.meets(200).ok()
 

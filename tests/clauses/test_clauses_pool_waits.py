@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,11 +202,11 @@ def test_what_begins_with_it_may_have_been_first(hangs: bool) -> None:
 # More of POOL-03
 
 
-def _after_an_answer(policy: dict[str, object] | None = None, **options: object) -> tuple[Story, Telling]:
+def _after_an_answer(policy: dict[str, Any] | None = None, **options: Any) -> tuple[Story, Telling]:
     """Tell of a call over whose connection another one was answered."""
     story = Story(policy=policy or POOL)
     story.call().meets(200, connection=1).ok()
-    return story, story.call(**options)  # type: ignore[arg-type] # options of any call
+    return story, story.call(**options)
 
 
 def test_a_connection_of_its_own_may_be_dead_too() -> None:

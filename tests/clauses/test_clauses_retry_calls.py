@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +107,20 @@ def test_a_budget_may_be_spent() -> None:
     story.policy = {"retry": {"budget": {"tokens": 2, "cost": 1, "refill": 0}}}
 
     assert story.verdict("RETRY-17") == "pass"
+
+
+def test_another_sort_of_failure_is_another_matter() -> None:
+    """RETRY-17 accuses no client that retries answers and no bodies that broke off: that is RETRY-03."""
+    for broken, verdict in ((True, "pass"), (False, "fail")):
+        story = Story(policy={"retry": {"budget": None}})
+        call = story.call().meets(503)
+        for _ in range(2):
+            call.waits(0.3).meets(503)
+        call.fails("server", 503)
+        other = story.call()
+        (other.breaks_off().fails("truncated") if broken else other.meets(503).fails("server", 503))
+        assert story.verdict("RETRY-17") == verdict
+        assert story.verdict("RETRY-03") == "fail"
 
 
 def test_one_failing_call_proves_nothing() -> None:
@@ -276,7 +292,8 @@ def test_an_attempt_just_before_the_deadline_is_none_after_it() -> None:
 
 def test_half_a_clock_is_none() -> None:
     """RETRY-14 goes by the trace's times where a driver does not report both of its own, and says what it went by."""
-    for facts in ({"ended_ms": 5000.0}, {"started_ms": 0.0}):
+    half: list[dict[str, Any]] = [{"ended_ms": 5000.0}, {"started_ms": 0.0}]
+    for facts in half:
         story = Story(policy=TOTAL)
         story.call().breaks().fails("reset", **facts)
         assert story.verdict("RETRY-14") == "pass"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +97,7 @@ def test_real_machines_get_slack(until: float, verdict: str) -> None:
     assert story.verdict("TIME-04") == verdict
 
 
-def _answer(first: float | None, last: float | None, ended: float | None = 5.0, **facts: float) -> Story:
+def _answer(first: float | None, last: float | None, ended: float | None = 5.0, **facts: Any) -> Story:
     """Tell of an answer whose first and last byte came so long after the start of its call, until the client left."""
     story = Story(policy=LIMITS)
     call, start = story.call(**facts), story.t
