@@ -76,7 +76,7 @@ def bodies(data: bytes) -> None:
     members_of(data)
     json_of(data)
     text = data.decode("latin-1")
-    bearer([(b"authorization", data)], b"authorization")
+    bearer(data)
     ledger = TokenLedger()
     ledger.issue("access-0123456789", "refresh-0123456789")
     shown = Redactor(ledger).text(text)

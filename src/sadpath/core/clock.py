@@ -51,13 +51,13 @@ class LoopClock:
     """The time of an event loop; its wall time starts at ``epoch`` (default: the real one) when the clock is made."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None, *, epoch: float | None = None) -> None:
-        self._loop = loop or asyncio.get_running_loop()
-        self._start = self._loop.time()
+        self._time = (loop or asyncio.get_running_loop()).time
+        self._start = self._time()
         self._epoch = time.time() if epoch is None else epoch  # noqa: TID251 - this module is where time comes from
 
     def now(self) -> float:
         """Return seconds since the clock was made."""
-        return self._loop.time() - self._start
+        return self._time() - self._start
 
     def wall(self) -> float:
         """Return Unix seconds."""
@@ -108,7 +108,7 @@ class OffsetClock:
 
     def now(self) -> float:
         """Return seconds since the clock was made, advances included."""
-        return self.elapsed() + self._offset
+        return self._base.now() - self._start + self._offset
 
     def wall(self) -> float:
         """Return Unix seconds, advances included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from typing import Any
 from sadpath.faults.base import Intake
 from sadpath.scenario.roles import Roles
 
-__all__ = ["Body", "Headers", "bearer", "header_of", "key_header", "members_of", "token_header"]
+__all__ = ["Body", "Headers", "bearer", "key_header", "members_of", "token_header"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -54,26 +55,26 @@ class Body:
         self.data = b"".join(parts)
 
 
-def header_of(headers: Headers, name: bytes) -> str | None:
-    """Return a header's first value."""
-    return next((value.decode("latin-1") for key, value in headers if key == name), None)
-
-
 def key_header(roles: Roles | None) -> bytes:
     """Return the name of the header that carries the idempotency key, in lower case."""
-    return (roles.idempotency_key if roles is not None else "Idempotency-Key").lower().encode()
+    return _lower(roles.idempotency_key if roles is not None else "Idempotency-Key")
 
 
 def token_header(roles: Roles | None) -> bytes:
     """Return the name of the header that carries the access token, in lower case."""
-    return (roles.tokens.header if roles is not None else "Authorization").lower().encode()
+    return _lower(roles.tokens.header if roles is not None else "Authorization")
 
 
-def bearer(headers: Headers, name: bytes) -> str | None:
-    """Return the access token that a request carries."""
-    value = header_of(headers, name)
-    if value is None:
+@functools.lru_cache(maxsize=64)
+def _lower(name: str) -> bytes:
+    return name.lower().encode()
+
+
+def bearer(field: bytes | None) -> str | None:
+    """Return the access token that a request carries in this field's value."""
+    if field is None:
         return None
+    value = field.decode("latin-1")
     scheme, _, token = value.partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token else value
 

@@ -60,8 +60,7 @@ def cors_headers(headers: Headers) -> Headers:
 
 def is_preflight(method: str, headers: Headers) -> bool:
     """Tell whether a request is a browser's question before another one (CORS, Fetch standard §3.2.2)."""
-    names = {name for name, _ in headers}
-    return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names
+    return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= {name for name, _ in headers}
 
 
 def preflight(method: str, headers: Headers) -> Answer | None:

@@ -297,9 +297,8 @@ class EngineExchange(Spoken):
         answer = self.answer
         if answer is None:
             raise AssertionError("there is no answer to deliver")
-        if answer.status in (204, 304):  # neither has a body, and a promise of one would be broken (RFC 9110 §8.6)
-            answer.set_header(b"content-length", None)
-            answer.set_header(b"transfer-encoding", None)
+        if answer.status in (204, 304):
+            answer.forbid_body()
         delivery = Delivery()
         for fault in self.faults:
             fault.on_delivery(self, delivery)

@@ -61,6 +61,8 @@ class Plan:
 
     def decide(self, *, operation: str | None, role: str | None, method: str, path: str) -> Decision | None:
         """Return the decision of the first rule that matches and decides, or None."""
+        if not self._indices:
+            return None
         for index in self._candidates(operation, role, path):
             rule = self._rules[index]
             if not matches(rule.on, operation, role, method, path):

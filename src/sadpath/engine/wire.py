@@ -126,9 +126,11 @@ class Wire:
 
     def arrival(self, session: Session) -> float:
         """Return when the request at hand arrived, on a session's clock."""
-        heard, self.heard_at = self.heard_at, None
-        late = 0.0 if heard is None else self.clock.now() - heard
-        return max(0.0, session.clock.now() - late)
+        heard = self.heard_at
+        if heard is None:
+            return session.clock.now()
+        self.heard_at = None
+        return max(0.0, session.clock.now() - (self.clock.now() - heard))
 
     def _tell(self, what: News, by: Party, fault: str | None = None) -> bool:
         """Write into the journals, once for each kind and side; return whether it was news."""
@@ -366,7 +368,8 @@ class Wire:
 
     def keep(self, data: bytes) -> bool:
         """Take received bytes while the connection is held or ending; False where the server is to have them."""
-        self._not_idle()
+        if self._idle is not None:
+            self._not_idle()
         if self._held:
             self._backlog += data
             if len(self._backlog) > _BACKLOG:

@@ -54,6 +54,11 @@ class Answer:
         if value is not None:
             self.headers.append((name, value))
 
+    def forbid_body(self) -> None:
+        """Leave out the promise of a body, which 204 and 304 have none of (RFC 9110 §8.6)."""
+        self.set_header(b"content-length", None)
+        self.set_header(b"transfer-encoding", None)
+
     def set_body(self, body: bytes, content_type: str | None = None) -> None:
         """Replace the body and keep the framing honest."""
         self.body = body

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from sadpath.core.names import nearest
@@ -95,6 +96,13 @@ class Paging(FileModel):
     cursor: CursorPaging | None = None
 
 
+class Lookup(NamedTuple):
+    """Operations by method and literal path, and by method and how many segments a template has."""
+
+    literal: dict[tuple[str, str], Operation]
+    templates: dict[tuple[str, int], list[tuple[re.Pattern[str], Operation]]]
+
+
 class Roles(FileModel):
     """What each operation of an API is for; ``api`` names the OpenAPI document beside the file."""
 
@@ -104,9 +112,6 @@ class Roles(FileModel):
     login: Login | None = None
     paging: Paging = Paging()
     operations: Annotated[dict[OperationId, Operation], Field(min_length=1)]
-
-    _literal: dict[tuple[str, str], Operation] = PrivateAttr(default_factory=dict)
-    _templates: dict[tuple[str, int], list[tuple[re.Pattern[str], Operation]]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Roles:
@@ -127,24 +132,31 @@ class Roles(FileModel):
         return self
 
     def model_post_init(self, context: Any, /) -> None:
-        """Give each operation its id and prepare the lookup; of templates, those with more literal text go first."""
+        """Give each operation its id."""
         for name, operation in self.operations.items():
             self.operations[name] = operation.model_copy(update={"id": name})
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """Where ``match`` looks; of templates, those with more literal text go first."""
+        literal, templates = found = Lookup({}, {})
         for operation in sorted(self.operations.values(), key=lambda item: (-len(item.shape), item.id)):
             if "{" not in operation.path:
-                self._literal[operation.method, operation.path] = operation
+                literal[operation.method, operation.path] = operation
                 continue
             parts = re.split(r"(\{[^}]+\})", operation.path)
             pattern = re.compile("".join("[^/]+" if part.startswith("{") else re.escape(part) for part in parts))
             key = (operation.method, operation.path.count("/"))
-            self._templates.setdefault(key, []).append((pattern, operation))
+            templates.setdefault(key, []).append((pattern, operation))
+        return found
 
     def match(self, method: str, path: str) -> Operation | None:
         """Return the operation that a request is about; a literal path goes before a template."""
-        found = self._literal.get((method, path))
+        literal, templates = self.lookup
+        found = literal.get((method, path))
         if found is not None:
             return found
-        for pattern, operation in self._templates.get((method, path.count("/")), ()):
+        for pattern, operation in templates.get((method, path.count("/")), ()):
             if pattern.fullmatch(path) is not None:
                 return operation
         return None

@@ -112,7 +112,7 @@ class SessionStore:
         if path.startswith(_PREFIX):
             return self._by_path(path)
         named = _named(headers)
-        if named is None and port in self._ports:
+        if named is None and self._ports and port in self._ports:
             named = f"port {port}", self._ports[port]
         if named is None:
             return None
@@ -305,7 +305,7 @@ class SessionStore:
 
     def _lease(self, session_id: str) -> _Lease | None:
         lease = self._leases.get(session_id)
-        if lease is not None and lease.over(self.clock.now()):
+        if lease is not None and lease.ttl is not None and lease.over(self.clock.now()):
             self._end(lease)
             return None
         return lease
