@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -47,6 +48,8 @@ __all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
 T = TypeVar("T")
 
 _VIRTUAL_SECONDS = 1e7
+_PUBLISHED = "sadpath.subjects.stacks."
+"""Clients that ship with us, and are somebody else's all the same."""
 _TASKS_TOLD = 3
 _STEPS, _STEPS_PER_CALL = 20_000, 3_000
 """How many callbacks and network events a case may take: many times what any needs that ends by itself."""
@@ -92,8 +95,12 @@ class SimPlayed:
         yield _line({"ending": self.played.ending, "why": self.played.why, "left_over": self.played.left_over})
 
 
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+
+
 def _line(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=True)
+    """Return a line of JSON, without the addresses in memory that messages of Python libraries hold."""
+    return _ADDRESS.sub("0x", json.dumps(value, sort_keys=True, ensure_ascii=True))
 
 
 def difference(first: SimPlayed, second: SimPlayed) -> str | None:
@@ -258,6 +265,8 @@ def _calls(scenario: Scenario) -> int:
 def _modules_of(client: Client) -> tuple[str, ...]:
     """Return the package in which a client's own code is, whose names for time are made virtual too."""
     package = client.driver.name.partition(":")[0] if isinstance(client.driver, InProcessDriver) else ""
+    if package.startswith(_PUBLISHED):
+        return (package,)
     root = package.partition(".")[0]
     return () if root in ("", "sadpath") else (root,)
 

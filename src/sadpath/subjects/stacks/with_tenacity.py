@@ -1,0 +1,52 @@
+"""httpx under ``tenacity.retry``, with the stop and the exponential wait that tenacity's documentation shows."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from sadpath.drivers.messages import Run
+from sadpath.drivers.subject import Subject
+from sadpath.subjects.stacks.plain import Answered, Asked, Settings
+from sadpath.subjects.stacks.with_httpx import OnHttpx
+
+__all__ = ["create"]
+
+
+class _UnderTenacity(OnHttpx):
+    name = "tenacity"
+    http = f"httpx {httpx.__version__} under tenacity {version('tenacity')}"
+
+    async def start(self, run: Run, settings: Settings) -> None:
+        """Make the client, and keep the numbers of its retries."""
+        await super().start(run, settings)
+        self._first = settings.seconds("retry", "first_delay", 4.0)
+        self._longest = settings.seconds("retry", "max_delay", 10.0)
+
+    async def send(self, asked: Asked, url: str) -> Answered:
+        """Send a request, again where httpx raises."""
+
+        @retry(
+            reraise=True,
+            retry=retry_if_exception_type(httpx.HTTPError),
+            stop=stop_after_attempt(3),
+            wait=wait_exponential(multiplier=1, min=self._first, max=self._longest),
+        )
+        async def send() -> Answered:
+            answer = await self._http.request(
+                asked.method, url, params=asked.query or None, headers=asked.headers, json=asked.body
+            )
+            answer.raise_for_status()
+            return Answered(answer.status_code, answer.content)
+
+        try:
+            return await send()
+        except httpx.HTTPStatusError as error:
+            return Answered(error.response.status_code, error.response.content)
+
+
+def create() -> Subject:
+    """Return a new, unopened subject."""
+    return _UnderTenacity()
