@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -378,6 +380,27 @@ class TestBesideTheLoop:
             return await world.run_blocking(int, "ff", base=16)
 
         assert run_sim(main).value == 255
+
+    def test_what_a_failed_call_held_is_let_go(self) -> None:
+        """Nothing that a call used outlives it, where it failed: no ring of references waits for a collection."""
+
+        class Pool:
+            """Stands for what a library closes when nobody refers to it any more."""
+
+        gone: list[bool] = []
+
+        def call() -> None:
+            pool = Pool()
+            weakref.finalize(pool, gone.append, True)
+            raise LookupError("no such thing")
+
+        async def main(world: SimWorld) -> bool:
+            with contextlib.suppress(LookupError):
+                await world.run_blocking(call)
+            await asyncio.sleep(0)
+            return bool(gone)
+
+        assert run_sim(main).value
 
     def test_cancelled_where_it_blocks(self) -> None:
         """A call that is cancelled ends where it blocks, and cleans up."""

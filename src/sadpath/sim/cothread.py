@@ -29,7 +29,7 @@ class _Abandoned(BaseException):
 
 
 class CoThread:
-    """One sync call in progress; ``result`` is its future.
+    """One sync call in progress.
 
     Args:
         loop: the run's loop.
@@ -45,14 +45,16 @@ class CoThread:
         self._back = threading.Semaphore(0)
         self._abandoned = False
         self.alive = True
-        self.result: asyncio.Future[Any] = loop.create_future()
+        self._result: asyncio.Future[Any] | None = None
         context = copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="sadpath sim", daemon=True)
 
-    def start(self) -> None:
-        """Run the call up to where it blocks first."""
+    def start(self) -> asyncio.Future[Any]:
+        """Run the call up to where it blocks first, and return the future of its result."""
+        future = self._result = self._loop.create_future()
         self._thread.start()
         self._resume()
+        return future
 
     def wait(self, future: asyncio.Future[T]) -> T:
         """Give the loop its turn until ``future`` is done; called on this thread."""
@@ -91,9 +93,13 @@ class CoThread:
             error = exc
         self._threads.discard(threading.get_ident())
         self.alive = False
-        if not self.result.done() and not self._loop.is_closed():
+        # An exception's traceback holds this frame. If that held the exception in turn, the ring would live until the next
+        # collection, and connections whose pool was dropped with it would stay open.
+        future, self._result = self._result, None
+        if future is not None and not future.done() and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_settle, self.result, result, error)
+                self._loop.call_soon_threadsafe(_settle, future, result, error)
+        del future, result, error
         self._back.release()
 
 

@@ -134,14 +134,15 @@ class SimWorld:
         """
         thread = CoThread(self.loop, functools.partial(func, *args, **kwargs), self._determinism.time.threads)
         self._cothreads.append(thread)
-        thread.start()
+        future = thread.start()
         try:
-            result: T = await thread.result
+            result: T = await future
         except asyncio.CancelledError:
             thread.abandon()
             raise
         finally:
             self._cothreads.remove(thread)
+            del thread, future  # the result holds the exception, whose traceback holds this frame
         return result
 
     def wait(self, awaitable: Awaitable[T]) -> T:
