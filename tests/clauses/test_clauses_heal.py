@@ -72,6 +72,17 @@ def test_unauthorized_needs_a_session_that_is_over() -> None:
         assert _troubled(story).verdict("HEAL-01") == verdict
 
 
+def test_who_renews_nothing_may_be_signed_out_by_a_401() -> None:
+    """HEAL-01 lets a client that refreshes no tokens end as unauthorized once its token was refused."""
+    for capabilities, verdict in ((ALL, "fail"), (ALL - {"token_refresh"}, "pass")):
+        story = Story(capabilities=capabilities)
+        story.call().meets(401).fails("unauthorized", 401)
+        story.call("http", READ, phase="heal", call="heal0").fails("unauthorized", 401)
+        story.call("auth.login", {}, phase="heal", call="login0", token=None).meets(200).ok()
+        story.call("http", READ, phase="heal", call="heal1").meets(200).ok()
+        assert _troubled(story).verdict("HEAL-01") == verdict
+
+
 def _troubled(story: Story) -> Story:
     """Add a call of the case that met a fault."""
     story.call(at=0.5).breaks().fails("reset")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import sadpath.faults  # noqa: F401 - fills the vocabulary from which the armed faults are made
 from sadpath.core.events import ArmedFault, ConnectionEvent, FiredFault
 from sadpath.scenario.vocabulary import FAULTS
-from tests.clauses.stories import ALL, Story
+from tests.clauses.stories import ALL, USER_BODY, Story
 
 DELAYED = [FiredFault("delay", "request")]
 
@@ -55,6 +55,19 @@ def test_without_a_promised_end_only_bounded_faults_count(settings: dict[str, An
         story.call().gives_up(after=9.0).hangs()
         story.events[-1].armed = [armed]
         assert story.verdict("END-01") == verdict
+
+
+@pytest.mark.parametrize("total", [None, "9s"])
+@pytest.mark.parametrize("name", ["throttle", "dribble", "slice", "delay"])
+def test_slow_is_not_silent(name: str, total: str | None) -> None:
+    """END-01 is not about a client without a total whose answer was still coming in, however slowly."""
+    story = Story(policy={"timeouts": {"total": total}})
+    call, t = story.call(), story.t
+    slow = [FiredFault(name, "body", 0)]
+    call.gives_up(after=9.0, status=200, first=t + 0.01, last=t + 8.9, sent=220, body=USER_BODY, fired=slow).hangs()
+    excused = total is None and name != "delay"
+
+    assert story.verdict("END-01") == ("fail" if not excused else "pass")
 
 
 # POOL-01

@@ -58,6 +58,17 @@ def _whole(takes: float, fired: list[FiredFault], *, again: bool = False) -> Sto
 # TIME-02
 
 
+@given(st.floats(0.0, 0.6), st.booleans())
+def test_a_connection_may_be_kept_through_the_wait(waited: float, at_once: bool) -> None:
+    """TIME-02 lets a client that has timed out keep its connection while it backs off, and no longer than that."""
+    story = Story(policy={**READ, "retry": {"first_delay": "300ms", "max_delay": "1s", "jitter": "none"}})
+    call = story.call().gives_up(after=1.0 + waited)
+    call.waits(0.0 if at_once else 0.2).meets(200).ok()
+
+    if not 0.0 < waited < 0.001 and abs(waited - 0.3) > 0.001:
+        assert story.verdict("TIME-02") == ("fail" if waited > (0.3 if at_once else 0.0) else "pass")
+
+
 @truth("TIME-02")
 @given(st.floats(0.0, 0.99), st.floats(1.01, 50.0), st.booleans())
 def test_a_silence_has_its_limit(short: float, long: float, then_fine: bool) -> None:

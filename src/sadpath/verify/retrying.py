@@ -102,10 +102,10 @@ class Retries:
         if not sight.clear:
             return False
         names: set[str] = {kind for kind in sight.failures if kind.startswith("timeout.")}
-        if sight.exchange.ended.by == "server":
-            # Systems blur reset and closed; the middle of a body is a name of its own.
-            in_body = sight.status is not None
-            names |= {"body"} if in_body else {"closed"} if sight.exchange.ended.how == "fin" else {"reset", "closed"}
+        if sight.status is not None:
+            names.add("body")  # the middle of a body is a name of its own: many libraries retry no more there
+        elif sight.exchange.ended.by == "server":
+            names |= {"closed"} if sight.exchange.ended.how == "fin" else {"reset", "closed"}  # systems blur the two
         return self.trace.policy.retry.retries_transport(*sorted(names - {"timeout.total"})) and not (
             sight.failures & {"timeout.total", "cancelled"}
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sadpath.verify.clauses.base import Clause, Finding, found, register
-from sadpath.verify.trace import Trace
+from sadpath.verify.trace import CallRecord, Trace
 from sadpath.verify.wording import count, exchanges
 
 
@@ -28,15 +28,28 @@ def _is_endless(armed: object) -> bool:
     return False
 
 
+_SLOW = frozenset({"throttle", "dribble", "slice"})
+
+
+def _still_fed(trace: Trace, call: CallRecord) -> bool:
+    """Tell whether a call was being answered, slowly, and its client has promised no limit over all."""
+    own = trace.exchanges_of(call)
+    if trace.policy.timeouts.total is not None or not own:
+        return False
+    return own[-1].t_first_byte is not None and any(fault.name in _SLOW for fault in own[-1].fired)
+
+
+def _hanging(trace: Trace) -> list[CallRecord]:
+    return [call for call in trace.case_calls() if call.outcome is None and not _still_fed(trace, call)]
+
+
 def _exercised(trace: Trace) -> bool:
-    hung = any(call.outcome is None for call in trace.case_calls())
+    hung = bool(_hanging(trace))
     return (trace.faulted or hung) and any(trace.case_calls()) and _bounded(trace)
 
 
 def _ends(trace: Trace) -> Iterator[Finding]:
-    for call in trace.case_calls():
-        if call.outcome is not None:
-            continue
+    for call in _hanging(trace):
         own = trace.exchanges_of(call)
         made = f"after {count(len(own), 'attempt')} ({exchanges(own)})" if own else "without a request that arrived"
         yield found(f"{call.title} had not ended, {made}, when the case's deadline came", own, call)

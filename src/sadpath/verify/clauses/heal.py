@@ -72,6 +72,8 @@ def _signed_out_for_nothing(trace: Trace, reads: list[CallRecord]) -> Iterator[F
 def _may_be_signed_out(trace: Trace) -> bool:
     """Tell whether the session may be over: never good, ended by a call, or no longer renewable."""
     given = trace.scenario.given
+    if "token_refresh" not in trace.capabilities and any(item.status == 401 for item in trace.exchanges):
+        return True  # to whoever renews no token, the end of one is the end of the session
     if not trace.started_signed_in or given.refresh_token != "valid":  # noqa: S105 - a state, not a secret
         return True
     if any(trace.roles.role(call.op) in ("login", "logout") for call in trace.case_calls()):

@@ -8,6 +8,7 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.retrying import RETRY_READS, Retries
+from sadpath.verify.sight import Sight
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 from sadpath.verify.values import clock_moves, sure_calls
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges, seconds
@@ -100,6 +101,16 @@ RETRY_14 = Clause(
 # RETRY-17
 
 
+def _shape(sight: Sight) -> str:
+    """Return what sort of failure a client met: an answer, one that broke off, or none at all.
+
+    What retries one sort may have no eye for another: below the reading of bodies, say, an answer is whole with its head.
+    """
+    if sight.status is None:
+        return "none"
+    return "answer" if sight.sure else "broken off"
+
+
 def _in_want(trace: Trace) -> Iterator[tuple[Unit, int]]:
     """Yield the requests that met a failure which is promised to be retried, with how often they were."""
     for call, own in sure_calls(trace):
@@ -125,6 +136,7 @@ def _each_call_its_own(trace: Trace) -> Iterator[Finding]:
         end = call.t_ended if call.t_ended is not None else float("inf")
         others = [(other, made) for other, made in wanting if other.call.tag != call.tag and made]
         others = [(other, made) for other, made in others if other.call.t_started <= end]
+        others = [(other, made) for other, made in others if _shape(last) in _retried(trace, other)]
         taken = sum(made for _, made in others)
         if taken and used + taken >= allowed:
             yield found(
@@ -134,6 +146,11 @@ def _each_call_its_own(trace: Trace) -> Iterator[Finding]:
                 (*unit.exchanges, *others[0][0].exchanges),
                 call,
             )
+
+
+def _retried(trace: Trace, unit: Unit) -> set[str]:
+    """Return the sorts of failure after which a request was sent again."""
+    return {_shape(trace.sight(item, unit.call)) for item in unit.exchanges[:-1]}
 
 
 RETRY_17 = Clause(
