@@ -40,6 +40,8 @@ class Silence:
         last: the call's outcome was the next that happened to it.
         given_up: the client left, and surely took it for a failure: it reported that, or tried again.
         abandoned: the next attempt came before it ended, so that nobody knows when the client ceased to wait.
+        backed_off: for how many seconds the client may have backed off before it left, as some do on a connection that
+            has timed out (urllib3): the longest promised wait, if the next attempt came as soon as it had left.
     """
 
     sight: Sight
@@ -49,6 +51,7 @@ class Silence:
     last: bool
     given_up: bool
     abandoned: bool
+    backed_off: float = 0.0
 
     @property
     def exchange(self) -> ExchangeEvent:
@@ -69,7 +72,9 @@ def silences(trace: Trace, unit: Unit) -> Iterator[Silence]:
             given_up = left and (again or (last and _ran_out(unit)))
             end = min(until, over)
             sight = trace.sight(item, unit.call)
-            yield Silence(sight, end - since, end, in_body, last, given_up, abandoned=next_at < end)
+            at_once = left and next_at - end <= trace.limits(None).race
+            backed_off = (trace.policy.retry.delay(index + 1) or 0.0) if at_once else 0.0
+            yield Silence(sight, end - since, end, in_body, last, given_up, next_at < end, backed_off)
 
 
 def _heard(item: ExchangeEvent) -> float:
@@ -105,6 +110,7 @@ def too_long(trace: Trace, silence: Silence) -> bool:
     limit = trace.policy.timeouts.read
     if limit is None or silence.abandoned:
         return False
+    limit += silence.backed_off
     return silence.gap > limit + (trace.limits(None).race if trace.exact else SLACK) + clock_moves(trace)
 
 
