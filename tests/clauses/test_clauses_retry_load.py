@@ -161,3 +161,164 @@ def test_one_call_is_no_outage() -> None:
     without = Story(policy=_policy())
     _tried(without, 503, 2)
     assert without.verdict("RETRY-16") == "unsupported"
+
+
+# More of RETRY-04
+
+
+@pytest.mark.parametrize("code", [400, 407, 408, 409, 424, 425, 426, 428, 429, 430, 500, 501, 502, 503, 504, 505])
+def test_what_is_taken_for_temporary(code: int) -> None:
+    """RETRY-04 expects a retry, where nothing is promised, upon 408, 425, 429, 502, 503 and 504 alone."""
+    unpromised = dict.fromkeys(("max_retries", "statuses", "transport", "methods", "first_delay", "jitter"))
+    story = Story(policy=_policy(**unpromised) | {"timeouts": {"total": None}})
+    story.call().meets(503).waits(0.3).meets(code).fails("server", code)
+
+    assert story.verdict("RETRY-04") == ("pass" if code in (408, 425, 429, 502, 503, 504) else "not_exercised")
+
+
+@pytest.mark.parametrize(("transport", "verdict"), [(None, "pass"), (False, "not_exercised"), (True, "pass")])
+def test_a_broken_retry_tempts_where_it_may_be_retried(transport: bool | None, verdict: str) -> None:
+    """RETRY-04 is exercised by a retry whose connection broke, where that is promised to be retried, or nothing is."""
+    story = Story(policy=_policy(max_retries=2, transport=transport))
+    story.call().meets(503).waits(0.3).breaks("rst").fails("reset")
+
+    assert story.verdict("RETRY-04") == verdict
+
+
+ASKS: dict[str, Any] = {"headers": [("retry-after", "0")]}
+
+
+@pytest.mark.parametrize("asking", [0, 1, 2])
+def test_whichever_attempt_the_server_asked_for(asking: int) -> None:
+    """RETRY-04 is not exercised where the server asked for one of the last two attempts, and it is by what came before."""
+    story = Story(policy=_policy(max_retries=3))
+    call = story.call()
+    for number in range(3):
+        call.waits(0.3 if number else 0.0).meets(503, **(ASKS if number == asking else {}))
+    call.fails("server", 503)
+
+    assert story.verdict("RETRY-04") == {0: "pass", 1: "not_exercised", 2: "fail"}[asking]
+
+
+def test_the_last_step_must_be_a_retry() -> None:
+    """RETRY-04 is not exercised by a replay behind a retry."""
+    story = Story(policy=_policy(max_retries=2))
+    call = story.call().meets(503).waits(0.3).meets(401)
+    story.refresh()
+    call.meets(503).fails("server", 503)
+
+    assert story.verdict("RETRY-04") == "not_exercised"
+
+
+# More of RETRY-16
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(200, "pass"), (404, "pass"), (499, "pass"), (500, "fail"), (501, "fail"), (503, "fail"), (429, "fail")],
+)
+def test_which_answers_earn(status: int, verdict: str) -> None:
+    """RETRY-16 takes every answer for earned that is no server's error and not promised to be retried."""
+    story = Story(policy=_policy(statuses=[429, 503], budget={"tokens": 1, "cost": 1, "refill": 1.0}))
+    _tried(story, 503, 1)
+    call = story.call().meets(status)
+    (call.ok() if status == 200 else call.fails("server", status))
+    _tried(story, 503, 1)
+    for _ in range(4):
+        _tried(story, 503, 0)
+
+    assert story.verdict("RETRY-16") == verdict
+
+
+@pytest.mark.parametrize("how", ["promised", "cancelled", "hanging", "all made", "final", "redirected"])
+def test_what_is_wanted(how: str) -> None:
+    """RETRY-16 is exercised by requests that would have been retried, and not by others."""
+    story = Story(policy=_policy(max_retries=2, statuses=[503], budget={"tokens": 1, "cost": 1, "refill": 0}))
+    _tried(story, 503, 1)
+    call = story.call(cancel_after=60.0 if how == "cancelled" else None)
+    if how == "redirected":
+        call.meets(302, headers=[("location", "/s/s/users/2")]).meets(302, headers=[("location", "/s/s/users/1")])
+    call.meets(404 if how == "final" else 503)
+    if how == "cancelled":
+        call.cancelled()
+    elif how == "hanging":
+        call.hangs()
+    else:
+        call.fails("server", 503)
+    if how == "all made":
+        story.policy["retry"]["max_retries"] = 1
+        story.tellings.pop()
+        story.events.pop()
+    # The first call made one of its two retries, and wants another; that alone is more than the budget.
+    story.policy["retry"]["budget"]["tokens"] = 2 if how != "all made" else 1
+    exercised = how in ("promised", "redirected")
+
+    assert story.verdict("RETRY-16") == ("pass" if exercised else "not_exercised")
+
+
+def test_a_retry_that_is_too_many_is_named_once() -> None:
+    """RETRY-16 names the first retry that the budget did not pay for, and all that were made."""
+    story = Story(policy=_policy(budget={"tokens": 1, "cost": 1, "refill": 0}))
+    _tried(story, 503, 2)
+    _tried(story, 503, 2)
+
+    assert story.sentences("RETRY-16") == [
+        "The client made 4 retries in this outage; its budget of 1 was used up before the retry in exchange 3."
+    ]
+    assert story.judge("RETRY-16").findings[0].exchanges == (2, 3, 5, 6)
+
+
+def _blocked(tokens: float = 2, *, spends: int = 2, kind: str = "server", **story: Any) -> Story:
+    """Tell of a call that fails without a request when others have spent the budget."""
+    found = Story(policy=_policy(budget={"tokens": tokens, "cost": 1, "refill": 0}), **story)
+    _tried(found, 503, spends)
+    found.call(call="blocked").waits(0.01).fails(kind)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("tokens", "spends", "verdict"),
+    [(2, 2, "fail"), (2.5, 2, "fail"), (3, 2, "not_exercised"), (4, 2, "not_exercised")],
+)
+def test_when_a_budget_is_spent(tokens: float, spends: int, verdict: str) -> None:
+    """RETRY-16 takes the budget for spent where it does not pay for one more retry."""
+    assert _blocked(tokens, spends=spends).verdict("RETRY-16") == verdict
+
+
+def test_nobody_is_blocked_by_what_was_not_spent_yet() -> None:
+    """RETRY-16 looks at what was spent up to the end of a call, and names that."""
+    assert _blocked().sentences("RETRY-16") == [
+        "Call blocked/0 (users.get id=1) failed as server without a single request, when exchanges 2 and 3 had used up "
+        "the retry budget: first attempts cost nothing."
+    ]
+    story = Story(policy=_policy(budget={"tokens": 2, "cost": 1, "refill": 0}))
+    story.call().waits(0.01).fails("server")
+    _tried(story, 503, 2)
+    assert story.verdict("RETRY-16") == "not_exercised"
+    none = Story(policy=_policy(budget={"tokens": 0, "cost": 1, "refill": 0}))
+    none.call().waits(0.01).fails("server")
+    assert none.verdict("RETRY-16") == "not_exercised"
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "verdict"),
+    [("offline", "offline", "not_exercised"), ("server", "offline", "fail"), ("offline", "", "fail"),
+     ("server", "shut", "not_exercised"), ("server", "to be cancelled", "not_exercised"), ("", "hangs", "not_exercised"),
+     ("", "ok", "not_exercised")],
+)  # fmt: skip
+def test_what_else_may_have_kept_a_call_from_asking(kind: str, how: str, verdict: str) -> None:
+    """RETRY-16 finds nothing where something else may have kept a call from making its request."""
+    scenario: dict[str, Any] = {
+        "offline": {"calls": [{"offline": True}, {"users.get": {"id": 1}}]},
+        "shut": {"faults": [{"on": "connection", "fault": "accept_close"}]},
+    }.get(how, {})
+    story = _blocked(kind=kind or "server", scenario=scenario)
+    call = story.tellings[-1]
+    if how == "to be cancelled":
+        call.options["cancel_after"] = 60.0
+    elif how == "hangs":
+        call.outcome = call.ended = None
+    elif how == "ok":
+        call.ok()
+
+    assert story.verdict("RETRY-16") == verdict
