@@ -136,7 +136,7 @@ class Straight(Answering):
     def _can_go(self) -> bool:
         """Tell whether the answer is of the usual kind, and so small that it leaves in one piece."""
         cycle, length = self._cycle, self._head or self._answer.status in (204, 304)
-        if not cycle.keep_alive or cycle.flow.write_paused or cycle.disconnected:
+        if not cycle.keep_alive or cycle.flow.write_paused or cycle.disconnected or cycle.access_log:
             return False
         for name, _ in self._answer.headers:
             if name == b"content-length":
@@ -172,7 +172,7 @@ class Straight(Answering):
             answer.forbid_body()
             body = b""
         lines = [STATUS_LINE[answer.status]]
-        for name, value in answer.headers:
+        for name, value in (*cycle.default_headers, *answer.headers):
             lines += name, b": ", value, b"\r\n"
         lines += b"\r\n", body
         cycle.response_started = True
