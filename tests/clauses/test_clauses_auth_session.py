@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sadpath.drivers.messages import RESTART, Result
 from sadpath.scenario.calls import RESTART_OPERATION
+from sadpath.verify.renewals import BESIDE
 from tests.clauses.stories import ALL, Story, Telling, truth
 
 
@@ -244,3 +245,126 @@ def test_what_the_client_must_offer(need: str) -> None:
 def test_scenarios_and_drivers_call_it_the_same() -> None:
     """A restart has one name in scenario files and in the driver protocol."""
     assert RESTART_OPERATION == RESTART
+
+
+# More of AUTH-08
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(BESIDE / 2, "not_exercised"), (BESIDE * 4, "fail")])
+def test_a_login_beside_a_refresh_leaves_it_open_too(after: float, verdict: str) -> None:
+    """AUTH-08 says nothing of a refresh beside which somebody signs in."""
+    story = Story()
+    _renewed(story)
+    call = story.call(args={"id": 2}, token=2).meets(401)
+    at = story.t
+    story.refresh(400, presents=1)
+    call.fails("unauthorized", 401)
+    story.call("auth.login", {}, token=None, at=at + after).meets(503).fails("server", 503)
+
+    assert story.verdict("AUTH-08") == verdict
+
+
+@pytest.mark.parametrize(
+    ("rotates", "said"),
+    [
+        (True, "brought a new refresh token, which replaces the old one"),
+        (False, "brought no new refresh token, so that the old one stays in force"),
+    ],
+)
+def test_what_a_refresh_brought(rotates: bool, said: str) -> None:
+    """AUTH-08 says which token was due, and who came with another or with none."""
+    story, none = Story(), Story()
+    for target in (story, none):
+        _renewed(target, rotates=rotates)
+        target.t += 1.0
+        call = target.call(args={"id": 2}, token=2).meets(401)
+        if target is story:
+            target.refresh(400, presents=1 if rotates else 2)
+        call.fails("unauthorized", 401)
+
+    assert story.sentences("AUTH-08") == [f"Exchange 2 {said}; exchange 5 presented another one."]
+    assert none.sentences("AUTH-08") == [
+        f"Exchange 2 {said}; when its access token was refused in exchange 4, the client had none to present: call c1/0 "
+        "(users.get id=2) failed as unauthorized (401)."
+    ]
+
+
+def test_what_a_restart_shows() -> None:
+    """AUTH-08 needs tokens from before and after a restart, and goes by the newest and the first."""
+    silent, plain, old = Story(), Story(), Story()
+    _renewed(silent)
+    _restarted(silent)
+    plain.call().meets(200).ok()
+    _restarted(plain)
+    plain.call().meets(200).ok()
+    _renewed(old)
+    _renewed(old, token=2, presents=2, issues=3)
+    _restarted(old)
+    for _ in range(2):
+        old.call(args={"id": 2}, token=2).meets(200).ok()
+
+    assert {silent.verdict("AUTH-08"), plain.verdict("AUTH-08")} == {"not_exercised"}
+    assert [found.exchanges for found in old.judge("AUTH-08").findings] == [(5, 7)]
+
+
+# More of AUTH-11
+
+
+def test_whichever_logout_and_refresh_it_was() -> None:
+    """AUTH-11 looks at each logout and at each refresh under way, and names the first use of what came late."""
+    story = Story(result=Result(signed_in=False))
+    story.call("auth.login", {}, token=None).meets(200, issued=1, body=b"{}").ok()
+    story.call("auth.logout", {}, parallel=True).meets(503).fails("server", 503)
+    call = story.call(parallel=True).meets(401)
+    begun = story.t
+    story.call("auth.logout", {}, at=begun + 0.01, parallel=True).meets(204, body=b"").ok()
+    story.refresh(400, at=begun, takes=0.2)
+    story.refresh(200, at=begun + 0.001, takes=0.2)
+    story.t = begun + 0.3
+    call.meets(200, token=2).meets(200, token=2).ok()
+    found = story.judge("AUTH-11").findings
+
+    assert [item.exchanges for item in found] == [(5, 7)]
+    assert found[0].sentence.endswith("had ended, and exchange 7 went out with them.")
+
+
+@pytest.mark.parametrize(("first", "verdict"), [(0.1, "not_exercised"), (0.13, "not_exercised"), (0.2, "fail")])
+def test_tokens_that_had_come_before_the_logout_ended(first: float, verdict: str) -> None:
+    """AUTH-11 counts from the head of an answer, and leaves a round trip open."""
+    story = Story(scenario={"given": {"network": {"latency": "50ms"}}})
+    call = story.call(parallel=True).meets(401)
+    begun = story.t
+    logout = story.call("auth.logout", {}, at=begun, parallel=True)
+    story.t = begun + 0.1
+    logout.meets(204, body=b"", takes=0.0)
+    story.t = begun + 0.104
+    logout.ok()
+    story.refresh(at=begun, takes=0.3)
+    story.events[-1].t_first_byte = begun + first
+    story.t = begun + 0.4
+    call.meets(200, token=2).ok()
+
+    assert story.verdict("AUTH-11") == verdict
+
+
+# More of AUTH-17
+
+
+def test_each_restart_is_looked_at_and_only_after_a_renewal() -> None:
+    """AUTH-17 finds halves of pairs behind a restart that came back whole, and needs new tokens before it."""
+    story = Story()
+    _renewed(story)
+    for access, refresh in ((2, 2), (2, 1)):
+        _restarted(story)
+        call = story.call(args={"id": 2}, token=access).meets(401)
+        story.refresh(503, presents=refresh)
+        call.fails("server", 503)
+    assert len(story.sentences("AUTH-17")) == 1
+
+    plain = Story()
+    plain.call().meets(200).ok()
+    _restarted(plain)
+    call = plain.call(token=1).meets(401)
+    plain.refresh(400, presents=1)
+    call.fails("unauthorized", 401)
+    assert plain.verdict("AUTH-17") == "not_exercised"
