@@ -19,6 +19,9 @@ from sadpath.verify.clauses import Clause, all_clauses
 
 __all__ = ["render"]
 
+CLIENTS = ("reference", "http-cache")
+"""Whose runs show what is put to the test: those of the first contract whose client a clause is about."""
+
 MOST_SCENARIOS, MOST_COVERING = 6, 12
 """Scenarios that are named for a clause or fault on its own page, and in the table of what is covered."""
 
@@ -49,28 +52,40 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What all pages are made from: the registries, a run of the reference client, and what people have said."""
+    """What all pages are made from: the registries, a run of each good client, and what people have said.
+
+    ``cases`` are the reference client's, ``others`` those of clients that are put to other tests, by their names.
+    """
 
     clauses: Sequence[Clause]
     faults: Sequence[Any]
     known_bad: Sequence[KnownBad]
     cases: Sequence[Mapping[str, Any]]
+    others: Mapping[str, Sequence[Mapping[str, Any]]]
     excused: Mapping[str, Mapping[str, str]]
 
-    def _scenarios(self, what: str, name: str) -> list[str]:
-        """Return the scenarios in whose ``what`` a name stands; those first that are about the fewest things."""
-        found = [case for case in self.cases if name in case[what]]
-        return [case["scenario"] for case in sorted(found, key=lambda case: (len(case[what]), case["scenario"]))]
+    @cached_property
+    def tested(self) -> dict[str, str]:
+        """The client whose run shows what puts each clause to the test: the first to whom that happened."""
+        runs = {CLIENTS[0]: self.cases, **self.others}
+        return {
+            item.id: next(
+                (name for name, cases in runs.items() if any(item.id in case["exercised"] for case in cases)),
+                CLIENTS[0],
+            )
+            for item in self.clauses
+        }
 
     @cached_property
     def exercising(self) -> dict[str, list[str]]:
-        """The scenarios in which the reference client put each clause to the test."""
-        return {item.id: self._scenarios("exercised", item.id) for item in self.clauses}
+        """The scenarios in which each clause was put to the test."""
+        runs = {CLIENTS[0]: self.cases, **self.others}
+        return {item.id: _scenarios(runs[self.tested[item.id]], "exercised", item.id) for item in self.clauses}
 
     @cached_property
     def firing(self) -> dict[str, list[str]]:
         """The scenarios in which each fault took effect."""
-        return {item.name: self._scenarios("fired", item.name) for item in self.faults}
+        return {item.name: _scenarios(self.cases, "fired", item.name) for item in self.faults}
 
     @cached_property
     def failing(self) -> dict[str, list[str]]:
@@ -78,12 +93,19 @@ class Facts:
         return {item.id: [bad.name for bad in self.known_bad if item.id in bad.clauses] for item in self.clauses}
 
 
+def _scenarios(cases: Sequence[Mapping[str, Any]], what: str, name: str) -> list[str]:
+    """Return the scenarios in whose ``what`` a name stands; those first that are about the fewest things."""
+    found = [case for case in cases if name in case[what]]
+    return [case["scenario"] for case in sorted(found, key=lambda case: (len(case[what]), case["scenario"]))]
+
+
 def render(folder: Path) -> Rendered:
     """Return the pages, and every row that is empty without a reason, or excused though it is not."""
     importlib.import_module("sadpath.faults")
     excused = {kind: rows or {} for kind, rows in data(folder, "coverage").items()}
-    cases = sorted(run("reference")["cases"], key=lambda case: case["scenario"])
-    facts = Facts(all_clauses(), _catalogue.faults(), all_known_bad(), cases, excused)
+    runs = {name: sorted(run(name)["cases"], key=lambda case: case["scenario"]) for name in CLIENTS}
+    cases = runs.pop(CLIENTS[0])
+    facts = Facts(all_clauses(), _catalogue.faults(), all_known_bad(), cases, runs, excused)
     rendered = Rendered(mistakes=list(_mistakes(facts)))
     rendered.add("reference/clauses.md", [*_clauses(facts), *_without_clause(folder)])
     rendered.add("reference/faults.md", _faults(facts))
@@ -127,7 +149,8 @@ def _clauses(facts: Facts) -> list[str]:
     lines += paragraph(
         """*Every schedule*: the rule is an invariant, so drawn cases are judged by it too. *Time*: what it finds on
         real sockets is run again, alone, before it counts. Which scenarios put which clause to the test is what the
-        reference client met in the simulated world; [coverage](coverage.md) has all of them."""
+        reference client met in the simulated world, or, where a clause is not about that one, the client named;
+        [coverage](coverage.md) has all of them."""
     )
     for family, group in groupby(facts.clauses, key=lambda item: item.family):
         lines += [f"## {family}", "", FAMILIES.get(family, ""), ""]
@@ -145,12 +168,18 @@ def _clause(facts: Facts, item: Clause) -> list[str]:
         "takes into account": ", ".join(f"`{part}`" for part in dict.fromkeys(item.may_read)),
         "needs": ", ".join(f"`{part}`" for part in item.needs),
         "about": ", ".join(kinds),
-        "put to the test by": links(facts.exercising[item.id], SCENARIO, MOST_SCENARIOS),
+        "put to the test by": links(facts.exercising[item.id], SCENARIO, MOST_SCENARIOS) + _by(facts, item.id),
         "failed by": links(facts.failing[item.id], KNOWN_BAD),
     }
     why = paragraph(item.why) if item.why else []
     shown = [(name, text) for name, text in rows.items() if text]
     return [f"### {item.id}", "", *paragraph(f"The client {item.title}."), *why, *table(["", ""], shown)]
+
+
+def _by(facts: Facts, name: str) -> str:
+    """Return who was put to the test, where that is not the reference client."""
+    client = facts.tested[name]
+    return "" if client == CLIENTS[0] else f" (client `{client}`)"
 
 
 def _without_clause(folder: Path) -> list[str]:
@@ -211,9 +240,11 @@ def _known_bad(facts: Facts) -> list[str]:
         rows.append((f'<a id="{bad.name}"></a>`{bad.name}`', bad.defect, bad.bug, ", ".join(ids)))
     lines = ["# Known-bad clients", "", GENERATED, ""]
     lines += paragraph(
-        """Each is the reference client with one planted defect. `sadpath verify --known-bad` proves that the clauses
-        catch every one of them: a judge that passes a client which is known to be bad proves nothing. The clause that
-        speaks of the defect itself stands first."""
+        """Each is a good client with one planted defect: the reference client, or the one with an HTTP cache for
+        those whose name begins with `http-cache`. `sadpath verify --known-bad` proves that the clauses catch every one
+        of them: a judge that passes a client which is known to be bad proves nothing. It is judged by the contract of
+        the good client, without the failures that are expected of that. The clause that speaks of the defect itself
+        stands first."""
     )
     return [*lines, *table(["client", "the client …", "where such a client was met", "clauses that fail it"], rows)][
         :-1
@@ -228,10 +259,12 @@ def _coverage(facts: Facts) -> list[str]:
     lines = ["# What the bundled scenarios cover", "", GENERATED, ""]
     lines += paragraph(
         f"""{len(facts.cases)} scenarios, played by the reference client in the simulated world: in how many of each
-        topic a clause is put to the test, or a fault takes effect, and those in which the fewest others are. A row
-        without a scenario gives the reason instead."""
+        topic a clause is put to the test, or a fault takes effect, and those in which the fewest others are. Where a
+        clause is not about the reference client, another is named that played the same scenarios. A row without a
+        scenario gives the reason instead."""
     )
-    lines += ["## Clauses", "", *_matrix("clause", facts.exercising, topics, facts.excused.get("clauses", {}))]
+    clauses = {f"{name}{_by(facts, name)}": found for name, found in facts.exercising.items()}
+    lines += ["## Clauses", "", *_matrix("clause", clauses, topics, facts.excused.get("clauses", {}))]
     lines += ["## Faults", "", *_matrix("fault", facts.firing, topics, facts.excused.get("faults", {}))]
     return lines[:-1]
 

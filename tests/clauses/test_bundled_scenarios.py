@@ -77,11 +77,11 @@ def test_each_title_is_its_own() -> None:
 
 
 @cache
-def _verified(world: str) -> dict[str, Any]:
-    """Return the results of the reference client over all bundled scenarios, by the command that a user would run."""
+def _verified(world: str, client: str = "reference", which: str = "*") -> dict[str, Any]:
+    """Return the results of a client over the bundled scenarios, by the command that a user would run."""
     root = str(find_workspace().root)
-    words = ["verify", "reference", "--world", world, "--examples", "0", "--format", "json", "--root", root]
-    words += ["--profile", "quick"]
+    words = ["verify", client, "--world", world, "--examples", "0", "--format", "json", "--root", root]
+    words += ["--profile", "quick", "--scenario", which]
     done = subprocess.run([sys.executable, "-m", "sadpath.cli", *words], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     results: dict[str, Any] = json.loads(done.stdout)
@@ -101,6 +101,29 @@ def test_the_reference_client_holds_everywhere(world: str) -> None:
     assert all(f"does not exist in the world {world}" in str(verdicts[name][1]) for name in elsewhere)
     assert set(verdicts) == {loaded.name for loaded in BUNDLED}
     assert _verified(world)["errors"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("world", "which"), [("sim", "*"), ("live", "cache/*")])
+def test_the_client_with_an_http_cache_holds_too(world: str, which: str) -> None:
+    """The client with an HTTP cache passes what it can take, and is put to the tests that are not about the reference."""
+    results = _verified(world, "http-cache", which)
+    verdicts = {case["scenario"]: (case["verdict"], case.get("why")) for case in results["cases"]}
+    exercised = Counter(name for case in results["cases"] for name in case["exercised"])
+    holding = {"pass", "flaky", "xfail", "unsupported", "not_exercised"}
+    declared = [set(load_contract(name, find_workspace().root).capabilities) for name in ("reference", "http-cache")]
+    about = [
+        clause.id
+        for clause in all_clauses()
+        if declared[1] >= set(clause.needs) and not declared[0] >= set(clause.needs)
+    ]
+    musts = [clause.id for clause in all_clauses() if clause.must_for == "http_cache"]
+
+    assert {name: found for name, found in verdicts.items() if found[0] not in holding} == {}
+    assert results["errors"] == []
+    assert about == ["CACHE-16"]
+    least = 3 if world == "sim" else 1
+    assert {name: exercised[name] for name in [*about, *musts] if exercised[name] < least} == {}
 
 
 @pytest.mark.slow

@@ -169,6 +169,23 @@ def test_a_304_brings_what_was_known() -> None:
     assert story.verdict("HONEST-02") == "pass"
 
 
+@given(st.booleans(), st.booleans(), st.sampled_from(["304", "stale", "fresh"]))
+def test_a_cache_of_urls_answers_at_the_end_of_a_redirect(by_url: bool, same_place: bool, how: str) -> None:
+    """HONEST-02 lets an HTTP cache, and no other, hold what was read under the URL that a redirect leads to."""
+    story = Story(capabilities=ALL if by_url else REPOSITORY)
+    story.call("users.get", {"id": 2}).meets(200, body=json.dumps(OTHER).encode()).ok(value=OTHER)
+    place = "/users/2" if same_place else "/users/3"
+    call = story.call().meets(302, headers=[("Location", place)], body=b"")
+    if how == "304":
+        call.meets(304, path=place, body=b"").ok(value=OTHER)
+    elif how == "stale":
+        call.breaks(path=place).ok(value=OTHER, source="cache")
+    else:
+        call.ok(value=OTHER, source="cache")
+
+    assert story.verdict("HONEST-02") == ("pass" if by_url and same_place else "fail")
+
+
 @pytest.mark.parametrize("status", [302, 404])
 def test_an_error_is_not_ok(status: int) -> None:
     """HONEST-02 fails where the value is what a 3xx or 4xx said, or comes with such a status."""

@@ -66,7 +66,7 @@ def _root() -> Path:
     return find_workspace().root
 
 
-@pytest.mark.parametrize("name", ["reference", "article"])
+@pytest.mark.parametrize("name", ["reference", "httpx2", "http-cache", "article"])
 def test_bundled_contracts_can_be_read(name: str) -> None:
     """Each bundled contract loads, has a driver and a quick profile, and is judged by every clause."""
     contract = load_contract(name, _root())
@@ -99,6 +99,17 @@ def test_the_article_promises_less() -> None:
     assert article.policy.retry.first_delay == 0.3
     assert article.policy.retry.statuses == ()
     assert {"retry_after", "idempotency_key", "fake_clock"}.isdisjoint(article.capabilities)
+
+
+def test_the_http_cache_leaves_caching_to_the_standard() -> None:
+    """The contract of the client with an HTTP cache promises of caching how old a stale answer is at most, no more."""
+    reference, other = load_contract("reference", _root()), load_contract("http-cache", _root())
+    for policy in (other.policy, other.with_profile("quick").policy):
+        assert policy.to_protocol()["cache"] == {"max_stale_ms": 86_400_000}
+    changed = {"cache_fallback", "cache_control", "http_cache"}
+    assert set(other.capabilities) - changed == set(reference.capabilities) - changed
+    assert set(other.capabilities) & changed == {"http_cache"}
+    assert other.policy.model_copy(update={"cache": reference.policy.cache}) == reference.policy
 
 
 def test_bundled_contracts_fit_the_schema() -> None:

@@ -95,6 +95,14 @@ EXHIBITS: dict[str, list[Story]] = {
     "falls-back-on-transport-alone": [met({"status": 503}, given={"cache": "fresh"})],
     "hammers-on-zero": [met({"status": {"code": 503, "retry_after": "0s"}})],
     "hangs-on-silence": [met("stall")],
+    "http-cache-hands-on-the-304": [story(GET, GET)],
+    "http-cache-keyed-by-url": [
+        then("expire_token", calls=({"settings.get": {}}, GET, {"settings.get": {}})),
+    ],
+    "http-cache-never-asks-again": [story(GET, {"advance": "2m"}, GET)],
+    "http-cache-reads-max-age-alone": [
+        then("no_store", {"status": 503}, {"status": 503}, {"status": 503}, calls=(GET, GET))
+    ],
     "ignores-retry-after": [then({"status": {"code": 503, "retry_after": "1s"}}, "pass")],
     "keeps-what-is-gone": [
         met(

@@ -1,4 +1,4 @@
-"""Known-bad clients before the judge: each is caught by the clauses that it names, where the reference client holds."""
+"""Known-bad clients before the judge: each is caught by the clauses that it names, where the good client holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import sadpath.faults  # noqa: F401 - fills the vocabulary
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.scenario.loader import read_scenario
+from sadpath.subjects.http_cache import create as create_with_http_cache
 from sadpath.subjects.known_bad import KnownBad, all_known_bad
 from sadpath.subjects.known_bad.retries_a_failed_retry import Client as RetriesAFailedRetry
 from sadpath.subjects.reference import create
@@ -24,6 +25,8 @@ from sadpath.workspace import find_workspace
 from tests.subjects.exhibits import EXHIBITS, GET, met
 
 BAD = {bad.name: bad for bad in all_known_bad()}
+GOOD = {"reference": create, "http-cache": create_with_http_cache}
+"""The good clients, by the names of the contracts that known-bad ones are judged by."""
 
 
 @cache
@@ -32,9 +35,9 @@ def simulator() -> Simulator:
     return Simulator(find_workspace())
 
 
-def judged(name: str, factory: Any, story: dict[str, Any]) -> Judged:
-    """Play a scenario with a client that promises what the reference promises, and judge it by every clause."""
-    contract = load_contract("reference", find_workspace().root).model_copy(update={"client": name})
+def judged(name: str, factory: Any, story: dict[str, Any], promises: str = "reference") -> Judged:
+    """Play a scenario with a client that promises what another promises, and judge it by every clause."""
+    contract = load_contract(promises, find_workspace().root).model_copy(update={"client": name})
     driver = InProcessDriver(factory, name=name)
     client = make_client(contract, driver, factory().hello(), profile="quick", command="")
     played = simulator().play(Case(f"exhibits/{name}", read_scenario(story), client, world="sim")).played
@@ -62,12 +65,13 @@ def test_the_first_clauses_have_exhibits() -> None:
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_a_known_bad_client_is_caught(name: str) -> None:
-    """Every clause that a client names fails it in one of its exhibits, in which nothing fails the reference client."""
+    """Every clause that a client names fails it in one of its exhibits, in which nothing fails the good client."""
     bad = BAD[name]
     assert built(bad)
     caught: set[str] = set()
     for story in EXHIBITS[name]:
-        good, worse = judged("reference", create, story), judged(name, bad.create, story)
+        good = judged(bad.contract, GOOD[bad.contract], story, bad.contract)
+        worse = judged(name, bad.create, story, bad.contract)
         assert good.unexpected() == []
         assert good.played.left_over == worse.played.left_over == []
         caught.update(worse.failing())

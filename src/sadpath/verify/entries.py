@@ -68,8 +68,10 @@ class Entries:
     def from_cache(self, call: CallRecord) -> bool:
         """Tell whether a call was answered from the cache, by the client's word or since nothing else can be."""
         outcome = call.outcome
-        if outcome is None or outcome.outcome != "ok" or self.strategy(call) is None:
+        if outcome is None or outcome.outcome != "ok":
             return False
+        if self.strategy(call) is None:
+            return outcome.source == "cache" and "http_cache" in self.trace.capabilities
         if outcome.source is not None:
             return outcome.source == "cache"
         if outcome.stale:
@@ -180,6 +182,8 @@ class Entries:
 
     def _about_the_same(self, item: ExchangeEvent, call: CallRecord) -> bool:
         """Tell whether an exchange can have been about what a call asks for."""
+        if fits(item, call, self.trace.roles):
+            return True
         if item.operation != call.op:
             return _collection(item) == _collection_of(self.trace, call)
         own = self.trace.exchanges_of(call)

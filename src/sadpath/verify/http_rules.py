@@ -6,9 +6,10 @@ every whole answer to a GET of the same URL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin, urlsplit
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.attribution import fits
@@ -16,7 +17,7 @@ from sadpath.verify.fillings import end_of, shares, since
 from sadpath.verify.sight import header
 from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["Directives", "HttpStore", "age_at", "directives_of", "lifetime_of", "refusal"]
+__all__ = ["Directives", "HttpStore", "age_at", "directives_of", "lifetime_of", "places", "refusal"]
 
 _READING = frozenset({"read", "list", "page"})
 _ROUNDING = 1.5
@@ -65,7 +66,7 @@ def lifetime_of(exchange: ExchangeEvent) -> float | None:
         if expires is None or date is None:
             return None
         return max(0.0, (parsedate_to_datetime(expires) - parsedate_to_datetime(date)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0 if expires is not None else None
 
 
@@ -86,6 +87,16 @@ def refusal(exchange: ExchangeEvent, t: float) -> str | None:
     if said.must_revalidate and lifetime is not None and age_at(exchange, t) > lifetime + _ROUNDING:
         return "must-revalidate"
     return None
+
+
+def places(own: Iterable[ExchangeEvent]) -> set[tuple[str, str]]:
+    """Return path and query of every place that a call was sent to or told to go to: it may hold an answer of each."""
+    found: set[tuple[str, str]] = set()
+    for item in own:
+        found.add((item.path, item.query))
+        target = urlsplit(urljoin(item.path, header(item, "location") or ""))
+        found.add((target.path.removeprefix(f"/s/{item.session}"), target.query))
+    return found
 
 
 @dataclass(frozen=True)
@@ -117,15 +128,15 @@ class HttpStore:
             return str(call.args.get("method", "")).upper() == "GET"
         return self.trace.roles.role(call.op) in _READING
 
-    def answers(self, call: CallRecord) -> list[ExchangeEvent]:
-        """Return the whole 2xx answers to a GET of what a call asks for that had come when it began, oldest first."""
+    def answers(self, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> list[ExchangeEvent]:
+        """Return the whole 2xx answers to a GET of what a call asks for that others had when it began, oldest first."""
         start = since(self.trace)
         return [
             item
             for item in self.trace.exchanges
             if item.method == "GET" and item.status is not None and 200 <= item.status < 300
             if item.ended.how == "complete" and item.t_last_byte is not None and item.t_arrived >= start
-            if item.t_last_byte <= call.t_started + self.trace.margin
+            if item.t_last_byte <= call.t_started + self.trace.margin and item not in own
             if fits(item, call, self.trace.roles)
         ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from sadpath.verify.clauses import Clause, clause
 from sadpath.verify.contract import Contract, load_contract
 from sadpath.verify.judging import Judged, case_result, judge_case
 from sadpath.verify.known_bad import (
-    CONTRACT,
     BadClient,
     Hunted,
     Named,
@@ -45,21 +44,24 @@ def verify_known_bad(
         job: in which scenarios, where and how.
         names: those to try; none: all.
         bad: other clients than those that ship with us.
-        contract: what they are judged by; default: the reference contract.
+        contract: what they are judged by; default: the contract that each names.
 
     Raises:
         UsageError: for an unknown name, or for clients that only many cases in exact time together can catch.
         FileProblems: for a contract with mistakes.
     """
     workspace = job.workspace
-    promise = contract or load_contract(workspace.contract_path(CONTRACT), workspace.root)
     all_bad = bad_clients(names) if bad is None else list(bad)
+    promises = {
+        name: contract or load_contract(workspace.contract_path(name), workspace.root)
+        for name in dict.fromkeys(item.contract for item in all_bad)
+    }
     everyone = bad is None and not names
     job.results.planned = len(all_bad)
     if job.world is None:
-        fill_kill_rate(job.results, hunt_in_sim(job, all_bad, promise), everyone=everyone)
+        fill_kill_rate(job.results, hunt_in_sim(job, all_bad, promises), everyone=everyone)
         return job.results
-    hunts = _Hunts(job, job.world, _judged_alone(all_bad), promise)
+    hunts = _Hunts(job, job.world, _judged_alone(all_bad), promises)
     job.run(hunts.run(), hunts.interrupt)
     job.results.interrupted = hunts.interrupted or job.results.interrupted
     job.results.noise_ms = round(job.world.noise * 1000, 3)
@@ -130,14 +132,14 @@ class _Hunt:
 class _Hunts:
     """All of them."""
 
-    def __init__(self, job: Job, world: World, bad: Sequence[BadClient], contract: Contract) -> None:
+    def __init__(self, job: Job, world: World, bad: Sequence[BadClient], contracts: Mapping[str, Contract]) -> None:
         self.job = job
         self.world = world
         self.interrupted = False
         self._watcher: Watcher = job.watcher or Silent()
         self._tasks: list[asyncio.Task[None]] = []
         self.hunts = [_Hunt(item, [clause(name) for name in item.clauses]) for item in bad]
-        self._contract = contract
+        self._contracts = contracts
 
     def interrupt(self) -> None:
         """Stop; what is known is kept."""
@@ -183,7 +185,7 @@ class _Hunts:
 
     async def _try(self, hunt: _Hunt) -> None:
         try:
-            hunt.client = await open_bad(hunt.bad, self._contract, self.job.profile)
+            hunt.client = await open_bad(hunt.bad, self._contracts[hunt.bad.contract], self.job.profile)
         except (DriverError, UsageError) as error:
             hunt.problem = str(error)
             return

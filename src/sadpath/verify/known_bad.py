@@ -1,7 +1,8 @@
 """Proving the clauses' teeth: clients with one planted defect each, every one of which a clause must catch.
 
-A known-bad client is judged by the reference contract, in the scenarios that are likeliest to catch it first, until
-every clause that it must fail has failed. Where it was caught, and where not, is the kill rate.
+A known-bad client is judged by the contract of the good client that it would be without its defect, in the scenarios
+that are likeliest to catch it first, until every clause that it must fail has failed. Where it was caught, and where
+not, is the kill rate.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from sadpath.verify.pooled import Pooled
 from sadpath.verify.results import ErrorEntry, KilledClause, KillRate, Results, Survivor
 from sadpath.verify.summary import ClientFacts, Summary, Tally, client_result
 
-__all__ = ["CONTRACT", "BadClient", "Hunted", "bad_clients", "fill_kill_rate", "likeliest_first", "open_bad"]
+__all__ = ["BadClient", "Hunted", "bad_clients", "fill_kill_rate", "likeliest_first", "open_bad"]
 
 CONTRACT = "reference"
-"""The contract by which known-bad clients are judged."""
+"""The contract by which known-bad clients are judged that do not name another."""
 
 _REGISTRY = "sadpath.subjects.known_bad"
 
@@ -68,11 +69,12 @@ Item = TypeVar("Item", bound=Named)
 
 @dataclass(frozen=True)
 class BadClient:
-    """A client with one planted defect, and the clauses that must catch it."""
+    """A client with one planted defect, the clauses that must catch it, and the name of the contract it is held to."""
 
     name: str
     factory: Callable[[], Any]
     clauses: tuple[str, ...]
+    contract: str = CONTRACT
 
 
 def bad_clients(names: Sequence[str] = ()) -> list[BadClient]:
@@ -84,7 +86,7 @@ def bad_clients(names: Sequence[str] = ()) -> list[BadClient]:
     built = {item.id for item in all_clauses()}
     listed: Iterable[Any] = importlib.import_module(_REGISTRY).all_known_bad()
     wanted = [(bad, tuple(name for name in bad.clauses if name in built)) for bad in listed]
-    found = [BadClient(bad.name, bad.create, clauses) for bad, clauses in wanted if clauses]
+    found = [BadClient(bad.name, bad.create, clauses, bad.contract) for bad, clauses in wanted if clauses]
     known = [bad.name for bad in found]
     for name in names:
         if name not in known:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sadpath.core.errors import UsageError
 from sadpath.verify.campaign import Silent, Watcher
@@ -60,9 +60,12 @@ def verify_in_sim(job: Job, requests: Sequence[ClientRequest]) -> Results:
     return job.results
 
 
-def hunt_in_sim(job: Job, bad: Sequence[BadClient], contract: Contract) -> list[Hunted]:
-    """Try known-bad clients, and return what came of it, in their order; those that were not reached are left out."""
-    hunts = _SimHunts(job, bad, contract, _crew(job, _setup(job, ()), None))
+def hunt_in_sim(job: Job, bad: Sequence[BadClient], contracts: Mapping[str, Contract]) -> list[Hunted]:
+    """Try known-bad clients, each by the contract that it names, and return what came of it, in their order.
+
+    Those that were not reached are left out.
+    """
+    hunts = _SimHunts(job, bad, contracts, _crew(job, _setup(job, ()), None))
     job.timed(hunts.run)
     job.results.interrupted = hunts.interrupted or job.results.interrupted
     job.results.errors += hunts.errors
@@ -224,9 +227,9 @@ class SimCampaign(_Work):
 class _SimHunts(_Work):
     """The search for cases in which known-bad clients are caught."""
 
-    def __init__(self, job: Job, bad: Sequence[BadClient], contract: Contract, crew: Crew) -> None:
+    def __init__(self, job: Job, bad: Sequence[BadClient], contracts: Mapping[str, Contract], crew: Crew) -> None:
         super().__init__(job, crew)
-        self._tasks = [Hunt(item, contract, job.profile, job.examples) for item in bad]
+        self._tasks = [Hunt(item, contracts[item.contract], job.profile, job.examples) for item in bad]
         self._hunted: dict[str, Hunted] = {}
 
     def run(self) -> None:

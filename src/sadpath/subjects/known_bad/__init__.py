@@ -1,7 +1,8 @@
-"""Known-bad clients: the reference client with one planted defect each, to prove that the judge has teeth.
+"""Known-bad clients: a good client with one planted defect each, to prove that the judge has teeth.
 
-One client a file. Each names the real bug that it stands for and the clauses that must catch it. A file is not imported
-before somebody asks for it: ``all_known_bad`` imports them all.
+One client a file, most of them the reference client but for the defect. Each names the real bug that it stands for, the
+clauses that must catch it, and the contract of the good client that it could be. A file is not imported before somebody
+asks for it: ``all_known_bad`` imports them all.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ class KnownBad:
 
     ``name`` is its file's name with hyphens, ``factory`` names it as ``package:factory`` for command lines and
     contracts, ``create`` makes an unopened one. ``defect`` goes on after "the client", ``bug`` says where such a client
-    was met, and ``clauses`` are those that must catch it, the one that speaks of the defect itself first.
+    was met, and ``clauses`` are those that must catch it, the one that speaks of the defect itself first. ``contract``
+    is the name of the contract that it is judged by: that of the good client whose defect it has.
     """
 
     name: str
@@ -30,12 +31,15 @@ class KnownBad:
     defect: str
     bug: str
     clauses: tuple[str, ...]
+    contract: str = "reference"
 
 
 _FOUND: dict[str, KnownBad] = {}
 
 
-def register(client: type[ReferenceSubject], *, defect: str, bug: str, clauses: tuple[str, ...]) -> None:
+def register(
+    client: type[ReferenceSubject], *, defect: str, bug: str, clauses: tuple[str, ...], contract: str = "reference"
+) -> None:
     """Add a client; the last line of its file.
 
     Raises:
@@ -44,7 +48,7 @@ def register(client: type[ReferenceSubject], *, defect: str, bug: str, clauses: 
     if client.name in _FOUND:
         raise ValueError(f"there are two known-bad clients named {client.name}")
     factory = f"{client.__module__}:{client.__qualname__}"
-    _FOUND[client.name] = KnownBad(client.name, factory, client, defect, bug, clauses)
+    _FOUND[client.name] = KnownBad(client.name, factory, client, defect, bug, clauses, contract)
 
 
 def all_known_bad() -> list[KnownBad]:

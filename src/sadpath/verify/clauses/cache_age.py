@@ -107,7 +107,7 @@ def _stored_stale(trace: Trace) -> Iterator[tuple[CallRecord, tuple[ExchangeEven
     """Yield the reads before which an HTTP cache held nothing fresh; with the newest answer, and how stale it was."""
     store = HttpStore(trace)
     for call, own in store.calls():
-        known = store.answers(call)
+        known = store.answers(call, own)
         lifetimes = [lifetime_of(item) for item in known]
         if not known or any(item is None for item in lifetimes):
             continue

@@ -115,7 +115,7 @@ def _selected(trace: Trace) -> Iterator[tuple[CallRecord, tuple[ExchangeEvent, .
     """Yield the reads for which every stored answer was chosen by other request fields, with those answers."""
     store = HttpStore(trace)
     for call, own in store.calls():
-        known = store.answers(call)
+        known = store.answers(call, own)
         if known and all(_mismatch(trace, item, call) is not None for item in known):
             yield call, own, known
 

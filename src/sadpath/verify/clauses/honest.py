@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.drivers.messages import Outcome
 from sadpath.verify.attribution import fits
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
+from sadpath.verify.http_rules import places
 from sadpath.verify.trace import CallRecord, Trace, units_of
 from sadpath.verify.values import about, body_of, has_value, items_of, reported, same, shown, sure_calls
 from sadpath.verify.wording import count, exchanges, seconds
@@ -221,7 +222,17 @@ def _is_true(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> 
         return not isinstance(value, list) or all(any(same(item, part) for part in known) for item in value)
     if any(same(value, body_of(item)) for item in good):
         return True
-    return any(about(trace, item, call, value) for item in _askable(trace, call, own))
+    kept = places(own) if "http_cache" in trace.capabilities else set()
+    return any(
+        about(trace, item, call, value) or (_whole_read(item, kept) and same(value, body_of(item)))
+        for item in _askable(trace, call, own)
+    )
+
+
+def _whole_read(item: ExchangeEvent, kept: Collection[tuple[str, str]]) -> bool:
+    """Tell whether an exchange brought what a cache of URLs may hold of one of these places, wherever it was found."""
+    well = item.status is not None and 200 <= item.status < 300
+    return well and item.method == "GET" and (item.path, item.query) in kept
 
 
 def _may_be_empty(trace: Trace, call: CallRecord, good: list[ExchangeEvent]) -> bool:
