@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from sadpath.core.clock import Clock
 from sadpath.core.events import Party
 from sadpath.engine.heads import read_head
+from sadpath.engine.transport import FaultTransport
 from sadpath.engine.wire import DRAIN_SECONDS, Outcome, Wire
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Frames(Protocol):
         ...
 
 
+class _Transport(FaultTransport):
+    """Writes nothing to a connection that is lost, though nobody has been told yet: many streams would go on."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._inner.is_closing():
+            super().write(data)
+
+
 class MultiplexedWire(Wire):
     """The connection. Its exchanges are those of its ``streams``, by number; it has none of its own.
 
@@ -57,6 +66,7 @@ class MultiplexedWire(Wire):
 
     def __init__(self, transport: asyncio.Transport, clock: Clock, frames: Frames) -> None:
         super().__init__(transport, clock)
+        self.transport = _Transport(self)
         self.frames = frames
         self.streams: dict[int, StreamWire] = {}
         self.last: int | None = None
@@ -202,11 +212,21 @@ class StreamWire(Wire):
 
     def __init__(self, connection: MultiplexedWire, number: int, cycle: Any) -> None:
         super().__init__(connection.inner, connection.clock)
+        self.transport = _Transport(self)
         self.number = number
         self.keep_alive = True
         """Whether the connection lives on behind the answer."""
         self._multiplexed = connection
         self._cycle = cycle
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is to be sent: the connection is ending, or the stream's client has left."""
+        return self._draining or self._multiplexed.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._draining = value
 
     @property
     def connection(self) -> MultiplexedWire:
