@@ -234,3 +234,129 @@ def test_a_window_is_lost_time_from_its_beginning_to_its_end() -> None:
     trace = story.trace()
     spans = [(0.0, 1.9), (0.0, 2.0), (2.5, 2.6), (3.0, 4.0), (3.1, 4.9), (4.0, 9.0), (8.0, 9.0)]
     assert [trace.lost_before_http(*span) for span in spans] == [False, True, True, True, False, True, True]
+
+
+# The limits of all connects together, and other edges
+
+GROWING: dict[str, Any] = {"max_retries": 2, "first_delay": "20ms", "factor": 2, "max_delay": "1s", "jitter": "none"}
+
+
+def _together(
+    took: float, said: int | None, *, latency: str = "0ms", retry: dict[str, Any] | None = None, **facts: Any
+) -> Story:
+    """Tell of a call none of whose connects are seen one by one, which took so long and says how many there were."""
+    policy = {"timeouts": {"connect": "1s", "total": "500s"}, "retry": {**GROWING, **(retry or {})}}
+    story = _told(took, seen=False, policy=policy, **{"world": "sim", **facts})
+    story.scenario = {"given": {"network": {"latency": latency}}}
+    assert story.tellings[0].outcome is not None
+    story.tellings[0].outcome.attempts = said
+    return story
+
+
+@pytest.mark.parametrize(
+    ("said", "took", "verdict"),
+    [(1, 0.9, "fail"), (1, 1.0, "pass"), (1, 1.0012, "pass"), (1, 1.003, "fail"), (0, 0.9, "fail"), (0, 1.0, "pass"),
+     (0, 1.003, "fail"), (2, 1.9, "fail"), (2, 2.04, "pass"), (2, 2.05, "fail"), (3, 2.9, "fail"), (3, 3.12, "pass"),
+     (3, 3.13, "fail"), (None, 0.9, "fail"), (None, 1.0, "pass"), (None, 3.12, "pass"), (None, 3.13, "fail")],
+)  # fmt: skip
+def test_what_all_connects_take_together(said: int | None, took: float, verdict: str) -> None:
+    """TIME-01 goes by how many attempts a call says it made, or by how many it promises, with the waits between them."""
+    assert _together(took, said).verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(2.33, "pass"), (2.36, "fail")])
+def test_each_connect_takes_three_round_trips_more(took: float, verdict: str) -> None:
+    """TIME-01 leaves three round trips to each connect."""
+    assert _together(took, 2, latency="50ms").verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize(("lasts", "verdict"), [(1.14, "pass"), (1.16, "fail")])
+def test_a_connect_that_is_seen_takes_three_round_trips_more(lasts: float, verdict: str) -> None:
+    """TIME-01 leaves three round trips to a connect that is known."""
+    story = _told(lasts)
+    story.scenario = {"given": {"network": {"latency": "50ms"}}}
+
+    assert story.verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(1.45, "pass"), (1.55, "fail")])
+def test_real_machines_get_slack(took: float, verdict: str) -> None:
+    """TIME-01 leaves half a second to a busy machine where time is real."""
+    assert _together(took, 1, world="live").verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(0.9, "fail"), (1.0, "pass"), (50.0, "pass")])
+def test_beside_others_one_limit_is_due(took: float, verdict: str) -> None:
+    """TIME-01 asks of a call beside others for one connect's time at least, and knows no longest."""
+    assert _together(took, 2, parallel=True).verdict("TIME-01") == verdict
+
+
+def test_without_promised_waits_there_is_no_longest_time() -> None:
+    """TIME-01 knows no longest time where no waits, or no number of retries, are promised."""
+    unknown = {"first_delay": None, "max_delay": None, "factor": None}
+    assert _together(50.0, 3, retry=unknown).verdict("TIME-01") == "pass"
+    assert _together(50.0, None, retry={"max_retries": None}).verdict("TIME-01") == "pass"
+    assert _together(3.01, 3, retry={"first_delay": "0s"}).verdict("TIME-01") == "fail"
+    assert _together(3.0, 3, retry={"first_delay": "0s"}).verdict("TIME-01") == "pass"
+
+
+def test_its_sentences_on_time() -> None:
+    """TIME-01 says how long the connects took, and how long they had."""
+    title = "Call c0/0 (users.get id=1)"
+    assert _together(0.5, None).sentences("TIME-01") == [
+        f"{title} gave up after 0.500 s, where the contract promises to give 1 connect 1.000 s each."
+    ]
+    assert _together(1.5, 2).sentences("TIME-01") == [
+        f"{title} gave up after 1.500 s, where the contract promises to give 2 connects 1.000 s each."
+    ]
+    assert _together(5.0, 1).sentences("TIME-01") == [
+        f"{title} gave up only after 5.000 s, where 1 connect and the waits between them take at most 1.000 s."
+    ]
+    assert _together(5.0, 0).sentences("TIME-01") == [
+        f"{title} gave up only after 5.000 s, where 1 connect and the waits between them take at most 1.000 s."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("retry", "total", "verdict"),
+    [({}, "1.03s", "pass"), ({}, "1.05s", "fail"), ({"max_retries": 0}, "1s", "pass"),
+     ({"max_retries": 0}, "1.01s", "fail"), ({"first_delay": "0s"}, "1s", "pass"), ({"first_delay": "0s"}, "1.01s", "fail"),
+     ({"first_delay": None, "max_delay": None, "factor": None}, "60s", "pass"), ({"max_retries": None}, "1.01s", "fail")],
+)  # fmt: skip
+def test_the_longest_wait_may_cross_the_deadline(retry: dict[str, Any], total: str, verdict: str) -> None:
+    """TIME-01 lets a call end as out of time where its longest wait would not have fitted before its deadline."""
+    policy = {"timeouts": {"connect": "1s", "total": total}, "retry": {**GROWING, **retry}}
+    story = _told(LIMIT, kind="timeout.total", policy=policy)
+
+    assert story.verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize("total", ["1.5s", None])
+def test_too_early_is_too_early_before_any_deadline(total: str | None) -> None:
+    """TIME-01 fails for a connect that was given up too early before the deadline, or without one."""
+    for seen in (False, True):
+        story = _told(0.6, seen=seen, world="sim", policy={**PROMISE, "timeouts": {"connect": "1s", "total": total}})
+        assert story.verdict("TIME-01") == "fail"
+
+
+def test_whatever_came_before_each_call_is_looked_at() -> None:
+    """TIME-01 looks at a call behind one that went well, that was cancelled, or that never ended."""
+    for how in ("ok", "cancelled", "hangs"):
+        story = Story(policy=PROMISE)
+        _port(story, "unreachable", 0.5, "blackhole")
+        first = story.call(cancel_after=0.5 if how == "cancelled" else None, parallel=True).waits(0.5)
+        if how == "ok":
+            first.ok(source="cache")
+        elif how == "cancelled":
+            first.fails("other")
+        story.call(args={"id": 2}).waits(LIMIT).fails("refused", attempts=1)
+        assert "c1/0" in [found.call for found in story.judge("TIME-01").findings]
+
+
+def test_a_cancel_at_the_end_may_have_ended_it() -> None:
+    """TIME-01 is not about a call that was to be cancelled as it ended, as exactly as real clocks show."""
+    story = Story(policy=PROMISE, world="live")
+    _port(story, "unreachable", 0.5, "blackhole")
+    story.call(cancel_after=0.53).waits(0.5).fails("other", attempts=1)
+
+    assert story.verdict("TIME-01") == "not_exercised"
