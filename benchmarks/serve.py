@@ -1,62 +1,49 @@
 """What the engine costs: every figure beside the same backend under plain uvicorn, from one run on one machine.
 
-    python benchmarks/serve.py [--rounds N] [--requests N]
+    python benchmarks/serve.py [--rounds N] [--seconds S]
+    python benchmarks/serve.py --others [--folder DIR]        beside WireMock, Prism, mountebank and Mockoon
 
 Server and clients are two processes. The server is started anew for each row and round, with the same event loop
 (asyncio), the same parser (httptools), and no access log: the backend alone under uvicorn, the same behind the engine,
-and a bare ASGI application. Sixteen keep-alive connections ask for `/health`, each as soon as it has its answer. Rows
-take turns within a round, so that what else the machine does meets all of them; of the rounds the median counts.
+a bare ASGI application alone and behind the engine. Sixteen keep-alive connections ask for `/health`, with no fault in
+the way; where there are sessions, for that of each in turn. A server is warmed for a third of the time. Rows take turns
+within a round, so that what else the machine does meets all of them, and figures are compared within their round; of
+the rounds the median counts.
 
-`CPU` is the server's own, in microseconds an exchange (user and system, from /proc), so it does not depend on how fast
-the clients are. `serve` is the command itself, which also prints a line for each exchange (to nowhere). Start-up is the
-time from the start of the process to its first answer; memory is its resident set after the requests.
+`CPU` is the server's own, in microseconds an exchange (user and system), so it does not depend on how fast the clients
+are; `more` is what the engine adds. `serve` is the command itself, which also prints a line for each exchange (to
+nowhere). Start-up is the time from the start of the process to its first answer; memory is resident after the load.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import select
-import socket
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from measuring import CONNECTIONS, Load, free_port, load, machine, serving
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
-CONNECTIONS = 16
+_HERE = Path(__file__).parent
 
-_PLAIN = """
-import uvicorn
-from sadpath.workspace import find_workspace
-app = find_workspace().backend()
+_UVICORN = """
+import sys, uvicorn
+sys.path.insert(0, {here!r})
+{app}
 uvicorn.run(app, port={port}, loop="asyncio", http="httptools", access_log=False, log_level="warning")
 """
-_BARE = """
-import uvicorn
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        raise RuntimeError
-    headers = [(b"content-length", b"15"), (b"content-type", b"application/json")]
-    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
-    await send({{"type": "http.response.body", "body": b'{{"status":"ok"}}'}})
-uvicorn.run(app, port={port}, loop="asyncio", http="httptools", access_log=False, log_level="warning", lifespan="off")
-"""
 _ENGINE = """
-import asyncio
+import asyncio, sys
+sys.path.insert(0, {here!r})
 from sadpath.scenario.loader import read_scenario
 from sadpath.server.runner import LiveServer
 from sadpath.workspace import find_workspace
+{app}
 async def main():
-    async with LiveServer(find_workspace(), port={port}) as server:
+    async with LiveServer(find_workspace(), backend=app, port={port}) as server:
         never = [{{"method": "GET", "path": f"/never/{{n}}"}} for n in range({rules})]
         faults = [{{"on": match, "fault": {{"status": 503}}}} for match in never]
         for n in range({sessions}):
@@ -65,20 +52,20 @@ async def main():
         await asyncio.Event().wait()
 asyncio.run(main())
 """
+_SHOP = "from sadpath.workspace import find_workspace; app = find_workspace().backend()"
+_BARE = "from answering import app"
 
 
 @dataclass
 class Row:
-    """One way to serve, and what was measured of it."""
+    """One way to serve, and what was measured of it, a figure a round."""
 
     name: str
-    code: str | None
+    code: str | None = None
+    app: str = _SHOP
     sessions: int = 0
     rules: int = 0
-    rate: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    median: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
     start: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
@@ -86,127 +73,96 @@ class Row:
         """Return what is asked for, in turns."""
         return [f"/s/s{number}/health" for number in range(self.sessions)] or ["/health"]
 
-
-def rows() -> list[Row]:
-    """Return what is measured; the first is what the others are compared with."""
-    return [
-        Row("backend under plain uvicorn", _PLAIN),
-        Row("behind the engine", _ENGINE),
-        Row("behind the engine, 1 session", _ENGINE, sessions=1),
-        Row("behind the engine, 100 sessions", _ENGINE, sessions=100),
-        Row("behind the engine, 1,000 sessions", _ENGINE, sessions=1000),
-        Row("behind the engine, 200 rules", _ENGINE, sessions=1, rules=200),
-        Row("sadpath serve", None),
-        Row("bare ASGI application", _BARE),
-    ]
+    def command(self, port: int) -> list[str]:
+        """Return the command that serves at a port."""
+        if self.code is None:
+            return [sys.executable, "-m", "sadpath", "serve", "--port", str(port)]
+        names = {"here": str(_HERE), "app": self.app, "port": port, "sessions": self.sessions, "rules": self.rules}
+        return [sys.executable, "-c", self.code.format(**names)]
 
 
-@contextmanager
-def _served(row: Row) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    if row.code is None:
-        command = [sys.executable, "-m", "sadpath", "serve", "--port", str(port)]
-    else:
-        command = [sys.executable, "-c", row.code.format(port=port, sessions=row.sessions, rules=row.rules)]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - commands of this file
-    try:
-        _first_answer(port, row.paths()[-1], process)
-        row.start.append(time.perf_counter() - started)
-        yield port, process
-    finally:
-        process.terminate()
-        process.wait()
+PLAIN = Row("backend under plain uvicorn", _UVICORN)
+BEHIND = Row("behind the engine", _ENGINE)
+SERVE = Row("sadpath serve")
+SESSIONS = [
+    Row(f"behind the engine, {count:,} session{'s'[: count - 1]}", _ENGINE, sessions=count) for count in (1, 100, 1000)
+]
+RULES = Row("behind the engine, 200 rules", _ENGINE, sessions=1, rules=200)
+BARE = Row("bare ASGI application", _UVICORN, _BARE)
+BARE_BEHIND = Row("the same behind the engine", _ENGINE, _BARE)
+ROWS = [PLAIN, BEHIND, *SESSIONS, RULES, SERVE, BARE, BARE_BEHIND]
 
 
-def _first_answer(port: int, path: str, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
-            with socket.create_connection(("127.0.0.1", port)) as connection:
-                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-                if connection.recv(1 << 16).startswith(b"HTTP/1.1 200"):
-                    return
-        except OSError:
-            select.select([], [], [], 0.01)
-    sys.exit("a server ended before it answered")
-
-
-def _cpu_seconds(process: subprocess.Popen[bytes]) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident(process: subprocess.Popen[bytes]) -> float:
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-async def _ask(port: int, paths: list[str], first: int, count: int, times: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for number in range(count):
-        path = paths[(first + number * CONNECTIONS) % len(paths)]
-        start = time.perf_counter()
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        times.append(time.perf_counter() - start)
-    writer.close()
-    await writer.wait_closed()
-
-
-async def _load(port: int, paths: list[str], requests: int) -> list[float]:
-    times: list[float] = []
-    share = requests // CONNECTIONS
-    await asyncio.gather(*(_ask(port, paths, number, share, times) for number in range(CONNECTIONS)))
-    return times
-
-
-def measure(row: Row, requests: int) -> None:
+def measure(row: Row, seconds: float) -> None:
     """Start the row's server, warm it, load it."""
-    with _served(row) as (port, process):
-        asyncio.run(_load(port, row.paths(), max(requests // 10, len(row.paths()))))
-        before, started = _cpu_seconds(process), time.perf_counter()
-        times = sorted(asyncio.run(_load(port, row.paths(), requests)))
-        seconds = time.perf_counter() - started
-        row.rate.append(len(times) / seconds)
-        row.cpu.append((_cpu_seconds(process) - before) / len(times) * 1e6)
-        row.median.append(statistics.median(times) * 1e3)
-        row.late.append(times[int(len(times) * 0.99)] * 1e3)
-        row.memory.append(_resident(process))
+    port = free_port()
+    with serving(row.command(port), port, row.paths()[-1]) as served:
+        row.start.append(served.start)
+        load(served, row.paths(), seconds / 3)
+        row.loads.append(load(served, row.paths(), seconds))
+        row.memory.append(served.memory())
 
 
-def show(measured: list[Row]) -> None:
-    """Print a table."""
+def ratio(row: Row, other: Row) -> float:
+    """Return how many exchanges a second a row makes of another's."""
+    return statistics.median(one.rate / two.rate for one, two in zip(row.loads, other.loads, strict=True))
+
+
+def more(row: Row, other: Row) -> float:
+    """Return how many microseconds of CPU a row takes more than another."""
+    return statistics.median(one.cpu - two.cpu for one, two in zip(row.loads, other.loads, strict=True))
+
+
+def show(console: Console) -> None:
+    """Print a table, and what was asked of the engine."""
     table = Table(title=f"GET /health, {CONNECTIONS} connections")
     heads = ("served by", "a second", "ratio", "CPU µs", "more µs", "median ms", "99 % ms", "start s", "MiB")
     for number, head in enumerate(heads):
         table.add_column(head, justify="left" if number == 0 else "right")
-    plain = measured[0]
-    for row in measured:
-        ratio = statistics.median(own / other for own, other in zip(row.rate, plain.rate, strict=True))
-        more = statistics.median(own - other for own, other in zip(row.cpu, plain.cpu, strict=True))
-        median = statistics.median
+    median = statistics.median
+    for row in ROWS:
+        base = BARE if row is BARE_BEHIND else PLAIN
         table.add_row(
-            row.name, f"{median(row.rate):,.0f}", f"{ratio:.2f}", f"{median(row.cpu):.0f}", f"{more:+.0f}",
-            f"{median(row.median):.2f}", f"{median(row.late):.2f}", f"{median(row.start):.2f}",
+            row.name,
+            f"{median(one.rate for one in row.loads):,.0f}",
+            f"{ratio(row, base):.2f}",
+            f"{median(one.cpu for one in row.loads):.0f}",
+            f"{more(row, base):+.0f}",
+            f"{median(one.median for one in row.loads):.2f}",
+            f"{median(one.late for one in row.loads):.2f}",
+            f"{median(row.start):.2f}",
             f"{median(row.memory):.0f}",
-        )  # fmt: skip
-    Console(width=120).print(table)
+        )
+    console.print(table)
+    kept = min(ratio(row, BEHIND) for row in (*SESSIONS, RULES))
+    for text, value, good in (
+        ("throughput of plain uvicorn kept, at least 0.80", f"{ratio(BEHIND, PLAIN):.2f}", ratio(BEHIND, PLAIN) >= 0.8),
+        ("CPU added to an exchange, at most 40 µs", f"{more(BEHIND, PLAIN):.0f}", more(BEHIND, PLAIN) <= 40),
+        ("throughput kept with sessions and rules, at least 0.90", f"{kept:.2f}", kept >= 0.9),
+        ("first answer of sadpath serve, under 1.0 s", f"{median(SERVE.start):.2f}", median(SERVE.start) < 1.0),
+    ):
+        console.print(f"{'met ' if good else 'MISSED'}  {text}: {value}")
 
 
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, help="default: 5, with --others 3")
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts (default: %(default)s)")
+    parser.add_argument("--others", action="store_true", help="measure other mock servers beside sadpath serve")
+    parser.add_argument("--folder", type=Path, help="where the others are installed (default: a cache of the user's)")
     options = parser.parse_args()
-    measured = rows()
-    for _ in range(options.rounds):
-        for row in measured:
-            measure(row, options.requests)
-    show(measured)
+    console = Console(width=120)
+    console.print(machine())
+    if options.others:
+        from others import compare  # noqa: PLC0415 - only here
+
+        compare(console, options.folder, options.rounds or 3, options.seconds)
+        return
+    for _ in range(options.rounds or 5):
+        for row in ROWS:
+            measure(row, options.seconds)
+    show(console)
 
 
 if __name__ == "__main__":
