@@ -308,11 +308,11 @@ def test_nobody_is_blocked_by_what_was_not_spent_yet() -> None:
 )  # fmt: skip
 def test_what_else_may_have_kept_a_call_from_asking(kind: str, how: str, verdict: str) -> None:
     """RETRY-16 finds nothing where something else may have kept a call from making its request."""
-    scenario: dict[str, Any] = {
+    known: dict[str, dict[str, Any]] = {
         "offline": {"calls": [{"offline": True}, {"users.get": {"id": 1}}]},
         "shut": {"faults": [{"on": "connection", "fault": "accept_close"}]},
-    }.get(how, {})
-    story = _blocked(kind=kind or "server", scenario=scenario)
+    }
+    story = _blocked(kind=kind or "server", scenario=known.get(how, {}))
     call = story.tellings[-1]
     if how == "to be cancelled":
         call.options["cancel_after"] = 60.0
