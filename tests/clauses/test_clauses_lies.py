@@ -70,6 +70,17 @@ def test_lists_in_lists_are_not_the_caches_fault() -> None:
     assert story.verdict("CACHE-14") == "pass"
 
 
+@pytest.mark.parametrize(("op", "verdict"), [("http", "pass"), ("orders.create", "fail")])
+def test_who_promises_no_shape_may_believe_a_success(op: str, verdict: str) -> None:
+    """IDEM-02 does not blame a raw request for believing a 200 that says no; an order's answer has a shape."""
+    body: dict[str, Any] = {"items": []}
+    args = {"method": "POST", "path": "/orders", "json": body} if op == "http" else {"data": body}
+    story = Story()
+    story.call(op, args, key="k1").meets(200, fired=[FiredFault("error_in_200", "response")]).ok()
+
+    assert story.verdict("IDEM-02") == verdict
+
+
 @pytest.mark.parametrize(("path", "verdict"), [("/health", "pass"), ("/users/1", "fail")])
 @pytest.mark.parametrize("state", ["corrupt", "unwritable"])
 def test_what_a_redirect_led_to_is_not_what_was_asked_for(state: str, path: str, verdict: str) -> None:

@@ -150,7 +150,8 @@ def _unexplained(unit: Unit) -> bool:
     made_up = [
         item
         for item in unit.exchanges
-        if item.fired and item.status is not None and 200 <= item.status < 300 and not undecodable(item)
+        if item.fired and item.status is not None and 200 <= item.status < 300
+        if unit.call.op == "http" or not undecodable(item)  # a raw request promises no shape
     ]
     return not made_up
 
