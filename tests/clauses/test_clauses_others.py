@@ -57,6 +57,16 @@ def test_without_a_promised_end_only_bounded_faults_count(settings: dict[str, An
         assert story.verdict("END-01") == verdict
 
 
+@pytest.mark.parametrize("fault", ["accept_stall", "blackhole", "tls_expired"])
+def test_a_connection_that_nobody_answers_is_endless(fault: str) -> None:
+    """END-01 is not about clients without total and read timeout on a connection that is made and never served."""
+    for policy, verdict in (({"timeouts": {"total": None, "read": None}}, "not_exercised"), ({}, "fail")):
+        story = Story(policy=policy)
+        story.call().hangs()
+        story.connections.append(ConnectionEvent(1, "stalled", "server", 0.1, fault))
+        assert story.verdict("END-01") == ("fail" if fault == "tls_expired" else verdict)
+
+
 @pytest.mark.parametrize("total", [None, "9s"])
 @pytest.mark.parametrize("name", ["throttle", "dribble", "slice", "delay"])
 def test_slow_is_not_silent(name: str, total: str | None) -> None:

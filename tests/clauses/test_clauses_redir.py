@@ -53,6 +53,15 @@ def test_a_body_goes_along(status: int, method: str) -> None:
     assert story.verdict("REDIR-01") == "fail"
 
 
+@pytest.mark.parametrize(("went", "verdict"), [("/users/1", "pass"), ("/users/2", "fail")])
+def test_trying_again_is_not_following(went: str, verdict: str) -> None:
+    """REDIR-01 lets a client that follows none take a redirect for a failure and begin again, and go no further."""
+    story = Story(policy={"redirects": {"follow": False}})
+    _led(story.call(), 302, "/s/s/users/2", path="/users/1").meets(200, path=went).ok()
+
+    assert story.verdict("REDIR-01") == verdict
+
+
 @pytest.mark.parametrize("to", ["/s/s/users/2", "http://127.0.0.1:1/s/s/users/2", "2", "../users/2", "//h/s/s/users/2"])
 @pytest.mark.parametrize(("went", "verdict"), [("/users/2", "pass"), ("/users/1", "fail"), ("/orders", "fail")])
 def test_where_it_leads(to: str, went: str, verdict: str) -> None:

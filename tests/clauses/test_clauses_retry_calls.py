@@ -123,6 +123,12 @@ def test_another_sort_of_failure_is_another_matter() -> None:
         assert story.verdict("RETRY-03") == "fail"
 
 
+def test_who_gives_up_early_by_itself_shares_nothing() -> None:
+    """RETRY-17 accuses no client whose first call fell short with nobody beside it: that is RETRY-03."""
+    assert _two(1, 1).verdict("RETRY-17") == "pass"
+    assert _two(1, 1).verdict("RETRY-03") == "fail"
+
+
 def test_one_failing_call_proves_nothing() -> None:
     """RETRY-17 needs two calls that should be retried."""
     story = Story()
@@ -133,7 +139,7 @@ def test_one_failing_call_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "failing"), [(0, 2, 0), (1, 0, 0), (1, 1, 1), (2, 0, 1), (2, 1, 1), (2, 2, 0)]
+    ("first", "second", "failing"), [(0, 2, 0), (1, 0, 0), (1, 1, 0), (2, 0, 1), (2, 1, 1), (2, 2, 0)]
 )
 def test_what_looks_like_a_shared_count(first: int, second: int, failing: int) -> None:
     """RETRY-17 asks whether all retries up to a call's end make up what each was promised; later ones do not count."""
@@ -316,10 +322,10 @@ def test_an_exchange_without_an_end_was_no_wait() -> None:
 
 def test_a_walk_is_never_blamed_and_the_first_of_the_others_is_named() -> None:
     """RETRY-17 leaves out a walk that fails at the end, and names the first of the calls that made retries."""
-    story = _two(1, 1)
+    story = _two(2, 1)
     story.call("orders.list", {"limit": 2}, pages=True).meets(503).fails("server", 503)
     assert [found.call for found in story.judge("RETRY-17").findings] == ["c1/0"]
 
-    story = _two(1, 1)
+    story = _two(2, 1)
     story.call().meets(503).fails("server", 503)
-    assert story.judge("RETRY-17").findings[-1].exchanges == (5, 1, 2)
+    assert story.judge("RETRY-17").findings[-1].exchanges == (6, 1, 2, 3)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.verify.locations import repeats
 
 __all__ = ["IDEMPOTENT", "UNSAFE_TO_REPEAT", "Step", "StepKind", "steps_of"]
 
@@ -48,10 +49,10 @@ def steps_of(exchanges: Sequence[ExchangeEvent], reused: Judging, told: Judging)
         told: tells whether the client surely read an exchange's status.
     """
     pairs = pairwise(exchanges)
-    return [Step(before, after, _kind(before, reused, told)) for before, after in pairs]
+    return [Step(before, after, _kind(before, after, reused, told)) for before, after in pairs]
 
 
-def _kind(before: ExchangeEvent, reused: Judging, told: Judging) -> StepKind:
+def _kind(before: ExchangeEvent, after: ExchangeEvent, reused: Judging, told: Judging) -> StepKind:
     status = before.status if before.bytes_sent else None
     if status in _GOES_ON and not told(before):
         return "unclear"
@@ -60,7 +61,7 @@ def _kind(before: ExchangeEvent, reused: Judging, told: Judging) -> StepKind:
     if status == 304:
         return "plain"
     if status in _HOPS:
-        return "hop"
+        return "retry" if repeats(before, after) else "hop"
     silent = not before.bytes_sent and before.ended.by == "server"
     if silent and before.method in IDEMPOTENT and reused(before):
         return "unseen"

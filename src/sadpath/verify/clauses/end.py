@@ -16,7 +16,12 @@ def _bounded(trace: Trace) -> bool:
     """
     if trace.policy.timeouts.total is not None or trace.policy.timeouts.read is not None:
         return True
+    if any(event.fault in _NEVER_ANSWERED for event in trace.connections):
+        return False
     return not any(_is_endless(exchange.armed) for exchange in trace.case_exchanges if exchange.fired)
+
+
+_NEVER_ANSWERED = ("accept_stall", "blackhole")
 
 
 def _is_endless(armed: object) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from urllib.parse import urljoin, urlsplit
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.bodies import same_body
 from sadpath.verify.clauses.base import Clause, Finding, found, register
+from sadpath.verify.locations import repeats, target_of
 from sadpath.verify.sight import header
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace
 from sadpath.verify.values import sure_calls
@@ -53,8 +53,10 @@ def _way_of(trace: Trace, call: CallRecord, own: Sequence[ExchangeEvent]) -> Ite
         if index + 1 == len(own):
             yield from _stopped(trace, call, item, hops)
             return
-        hops += 1
         after = own[index + 1]
+        if trace.policy.redirects.follow is False and repeats(item, after):
+            continue  # it was taken for a failure, and tried again
+        hops += 1
         if trace.policy.redirects.follow is False:
             yield found(
                 f"{call.title} followed the {item.status} of exchange {item.exchange} (exchange {after.exchange}), "
@@ -95,7 +97,7 @@ def _changed(item: ExchangeEvent, after: ExchangeEvent) -> str | None:
 
 def _elsewhere(item: ExchangeEvent, after: ExchangeEvent) -> str | None:
     """Return that a call did not go where it was sent, in words; None where it did."""
-    target = _target(item)
+    target = target_of(item)
     if target is None or target[0] == after.path:
         return None
     location = header(item, "location")
@@ -105,24 +107,9 @@ def _elsewhere(item: ExchangeEvent, after: ExchangeEvent) -> str | None:
     )
 
 
-def _target(item: ExchangeEvent) -> tuple[str, bool] | None:
-    """Return the path where a redirect leads, and whether it names a host; None where it leads nowhere over HTTP."""
-    prefix, location = f"/s/{item.session}", (header(item, "location") or "").strip()
-    base = f"http://server{prefix}{item.path}{'?' + item.query if item.query else ''}"
-    try:
-        named = bool(urlsplit(location).netloc)
-        target = urlsplit(urljoin(base, location))
-    except ValueError:
-        return None
-    if target.scheme not in ("http", "https") or not location:
-        return None
-    path = target.path.removeprefix(prefix) if target.path.startswith(f"{prefix}/") else target.path
-    return path or "/", named
-
-
 def _stopped(trace: Trace, call: CallRecord, item: ExchangeEvent, hops: int) -> Iterator[Finding]:
     """Yield that a read was not followed on though nothing stood in its way."""
-    promise, outcome, target = trace.policy.redirects, call.outcome, _target(item)
+    promise, outcome, target = trace.policy.redirects, call.outcome, target_of(item)
     if not promise.follow or item.method not in _SAFE or target is None or target[1]:
         return
     if outcome is None or outcome.outcome != "error" or call.cancel_after is not None or call.t_ended is None:

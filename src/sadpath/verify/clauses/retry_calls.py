@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.clauses.base import Clause, Finding, found, register
@@ -104,53 +105,74 @@ RETRY_14 = Clause(
 def _shape(sight: Sight) -> str:
     """Return what sort of failure a client met: an answer, one that broke off, or none at all.
 
-    What retries one sort may have no eye for another: below the reading of bodies, say, an answer is whole with its head.
+    What retries one sort may have no eye for another: below the reading of bodies an answer is whole with its head.
     """
     if sight.status is None:
         return "none"
     return "answer" if sight.sure else "broken off"
 
 
-def _in_want(trace: Trace) -> Iterator[tuple[Unit, int]]:
-    """Yield the requests that met a failure which is promised to be retried, with how often they were."""
+def _in_want(trace: Trace) -> Iterator[Unit]:
+    """Yield the requests that met a failure which is promised to be retried."""
     for call, own in sure_calls(trace):
         if not own or call.pages:
             continue
         unit = Unit(call, own)
         retries = Retries(trace, unit)
         if any(retries.must_follow(trace.sight(item, call)) for item in own):
-            yield unit, sum(step.kind in ("retry", "unseen") for step in trace.steps(unit))
+            yield unit
+
+
+def _retries_of(trace: Trace, unit: Unit, until: float = float("inf")) -> list[str]:
+    """Return after which sorts of failure a request was sent again, up to a moment."""
+    return [
+        _shape(trace.sight(step.before, unit.call))
+        for step in trace.steps(unit)
+        if step.kind in ("retry", "unseen") and step.after.t_arrived <= until
+    ]
 
 
 def _several_failed(trace: Trace) -> bool:
-    return len({unit.call.tag for unit, _ in _in_want(trace)}) > 1
+    return len({unit.call.tag for unit in _in_want(trace)}) > 1
+
+
+@dataclass(frozen=True)
+class _Short:
+    """A request that was not retried as often as is promised; ``others`` are those that were retried before its end."""
+
+    unit: Unit
+    last: Sight
+    used: int
+    others: tuple[tuple[Unit, int], ...]
+
+
+def _fell_short(trace: Trace, wanting: Sequence[Unit]) -> Iterator[_Short]:
+    for unit in wanting:
+        call, last = unit.call, trace.sight(unit.exchanges[-1], unit.call)
+        retries, used = Retries(trace, unit), len(_retries_of(trace, unit))
+        if not retries.must_follow(last) or retries.stopped(last, used):
+            continue
+        end = call.t_ended if call.t_ended is not None else float("inf")
+        beside = [(other, _retries_of(trace, other, end)) for other in wanting if other.call.tag != call.tag]
+        yield _Short(unit, last, used, tuple((other, len(made)) for other, made in beside if _shape(last) in made))
 
 
 def _each_call_its_own(trace: Trace) -> Iterator[Finding]:
     allowed = int(trace.policy.retry.max_retries or 0)
-    wanting = list(_in_want(trace))
-    for unit, used in wanting:
-        call, last = unit.call, trace.sight(unit.exchanges[-1], unit.call)
-        if not (Retries(trace, unit).must_follow(last) and not Retries(trace, unit).stopped(last, used)):
-            continue
-        end = call.t_ended if call.t_ended is not None else float("inf")
-        others = [(other, made) for other, made in wanting if other.call.tag != call.tag and made]
-        others = [(other, made) for other, made in others if other.call.t_started <= end]
-        others = [(other, made) for other, made in others if _shape(last) in _retried(trace, other)]
-        taken = sum(made for _, made in others)
-        if taken and used + taken >= allowed:
+    short = list(_fell_short(trace, list(_in_want(trace))))
+    # Who gives up early with nobody beside it needs no shared count to explain that.
+    by_itself = {_shape(item.last) for item in short if not item.others}
+    for item in short:
+        call, taken = item.unit.call, sum(made for _, made in item.others)
+        if taken and item.used + taken >= allowed and _shape(item.last) not in by_itself:
             yield found(
-                f"{call.title} met {answer_of(last)} in exchange {last.exchange.exchange} and {ended_as(call.outcome)} "
-                f"after {used} of {count(allowed, 'promised retry', 'promised retries')}, while other calls "
-                f"made {taken}: they seem to share one count",
-                (*unit.exchanges, *others[0][0].exchanges),
+                f"{call.title} met {answer_of(item.last)} in exchange {item.last.exchange.exchange} and "
+                f"{ended_as(call.outcome)} after {item.used} of "
+                f"{count(allowed, 'promised retry', 'promised retries')}, while other calls made {taken}: they seem "
+                "to share one count",
+                (*item.unit.exchanges, *item.others[0][0].exchanges),
                 call,
             )
-
-
-def _retried(trace: Trace, unit: Unit) -> set[str]:
-    """Return the sorts of failure after which a request was sent again."""
-    return {_shape(trace.sight(item, unit.call)) for item in unit.exchanges[:-1]}
 
 
 RETRY_17 = Clause(
