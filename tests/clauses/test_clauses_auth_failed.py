@@ -279,3 +279,168 @@ def test_good_and_failed_answers_do_not_exercise_it() -> None:
 def test_tokens_must_be_renewed_at_all(name: str) -> None:
     """The clauses about failed refreshes are unsupported for a client that renews no tokens."""
     assert Story(capabilities=ALL - {"token_refresh"}).verdict(name) == "unsupported"
+
+
+# Edges
+
+
+@pytest.mark.parametrize("status", [400, 404, 408, 425, 429, 499, 500, 501, 502, 503, 504])
+def test_which_errors_leave_the_token_in_doubt(status: int) -> None:
+    """AUTH-06 is exercised by server's errors alone, 503 left out."""
+    story = Story()
+    (call,) = _waiting(story, 1)
+    story.refresh(status)
+    call.fails("server", status)
+
+    assert story.verdict("AUTH-06") == ("pass" if status >= 500 and status != 503 else "not_exercised")
+
+
+@pytest.mark.parametrize("status", [200, 201, 299, 300, 301, 401])
+def test_which_answers_that_were_cut_leave_it_in_doubt(status: int) -> None:
+    """AUTH-06 is exercised by a success that was cut off, not by another answer."""
+    story = Story()
+    (call,) = _waiting(story, 1)
+    t = story.t
+    story.exchange(t, method="POST", path="/auth/refresh", presents=1, status=status, first=t, last=t, sent=210,
+                   ended=t + 0.005, how="rst", by="server", body=b"{}" * 40)  # fmt: skip
+    story.t += 0.01
+    call.fails("truncated")
+
+    assert story.verdict("AUTH-06") == ("pass" if status < 300 else "not_exercised")
+
+
+@pytest.mark.parametrize(
+    ("how", "met"),
+    [("silence", "silence"), ("nonsense", "an answer without tokens"), ("500", "a 500"),
+     ("reset", "a connection reset before any answer")],
+)  # fmt: skip
+def test_what_a_refresh_met(how: str, met: str) -> None:
+    """AUTH-06 says what the first refresh met, and which presented the token again."""
+    story = Story(policy={"timeouts": {"total": "60s"}})
+    (call,) = _waiting(story, 1)
+    _fail(story, how)
+    story.t += 0.1
+    story.refresh()
+    call.fails("unauthorized", 401)
+
+    assert story.sentences("AUTH-06") == [
+        f"Exchange 2 presented the refresh token and met {met}, so that the server may have used the token up; exchange "
+        "3 presented it again though no call had asked for that since."
+    ]
+
+
+def test_one_who_waits_may_ask_again() -> None:
+    """AUTH-10 counts further refreshes only where several waited for the one that failed."""
+    for count, verdict in ((1, "pass"), (2, "fail")):
+        story = Story(policy={"timeouts": {"total": "60s"}})
+        calls = _waiting(story, count)
+        for _ in range(3):
+            story.refresh(403)
+            story.t += 0.1
+        for call in calls:
+            call.fails("unauthorized", 401)
+        assert story.verdict("AUTH-10") == verdict
+
+
+def test_each_who_asked_since_may_have_caused_one() -> None:
+    """AUTH-10 allows for one more refresh for each call that began, or was refused, since the first one failed."""
+    for more, blamed in ((1, []), (2, [5]), (3, [3, 5, 6])):
+        story = Story(policy={"timeouts": {"total": "60s"}})
+        calls = _waiting(story, 2)
+        story.refresh(403)
+        story.t += 0.1
+        calls.append(story.call(args={"id": 9}, parallel=True).meets(401))
+        for _ in range(more):
+            story.t += 0.01
+            story.refresh(403)
+        for call in calls:
+            call.fails("unauthorized", 401)
+        assert [found.exchanges[0] for found in story.judge("AUTH-10").findings] == blamed
+
+
+@pytest.mark.parametrize(("total", "verdict"), [("900ms", "pass"), ("1500ms", "fail"), ("5s", "fail")])
+def test_a_deadline_soon_after_says_nothing(total: str, verdict: str) -> None:
+    """AUTH-10 takes a call for not told only where its deadline came more than a second after the failure."""
+    story = Story(policy={"timeouts": {"total": total}})
+    first, second = _waiting(story, 2)
+    story.refresh(500)
+    first.fails("server", 500)
+    story.t = (
+        second.started + float(total.removesuffix("ms").removesuffix("s")) / (1000 if "ms" in total else 1) - 0.001
+    )
+    second.fails("timeout.total")
+
+    assert story.verdict("AUTH-10") == verdict
+
+
+def test_what_is_said_of_those_who_wait_on() -> None:
+    """AUTH-10 names each call that was not told, whatever it leaves open of those before it."""
+    story = Story(policy={"timeouts": {"total": "5s"}})
+    first, second, third = _waiting(story, 3)
+    story.refresh(500)
+    first.fails("server", 500)
+    story.t = third.started + 4.999
+    third.fails("timeout.total")
+    assert second.outcome is None
+
+    assert [found.sentence.partition("(users.get ")[2] for found in story.judge("AUTH-10").findings] == [
+        "id=2), which waited for it, was not told: it never ended.",
+        "id=3), which waited for it, was not told: it failed as timeout.total at its deadline only.",
+    ]
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(0.03, "pass"), (0.1, "fail")])
+def test_a_call_just_behind_a_failure_is_no_later_one(after: float, verdict: str) -> None:
+    """AUTH-10 asks for another refresh of calls that began a moment after the failure, where time is real."""
+    story = Story(world="live")
+    (first,) = _waiting(story, 1)
+    story.refresh(503)
+    over = story.t
+    first.fails("server", 503)
+    story.call(args={"id": 2}, at=over + after, parallel=True).meets(401).fails("unauthorized", 401)
+
+    assert story.verdict("AUTH-10") == verdict
+
+
+def test_a_later_call_that_ends_otherwise_is_not_stuck() -> None:
+    """AUTH-10 finds nothing in a later call that ended well, or never."""
+    for well in (True, False):
+        story = Story()
+        (first,) = _waiting(story, 1)
+        story.refresh(503)
+        first.fails("server", 503)
+        second = story.call(args={"id": 2}, at=story.t + 0.1).meets(401)
+        (second.ok(source="cache") if well else second.cancelled())
+        assert story.verdict("AUTH-10") == "pass"
+
+
+def test_what_was_signed_before_or_is_not_the_client_s_own() -> None:
+    """AUTH-14 looks at requests behind the answer, for what needs a session."""
+    before, public = Story(), Story()
+    (call,) = _waiting(before, 1)
+    before.call(args={"id": 2}, token=None, parallel=True).meets(401, sent_headers=SIGNED).fails("unauthorized", 401)
+    before.refresh(200, body=b"{}", issues=None)
+    call.fails("decode")
+    (call,) = _waiting(public, 1)
+    public.refresh(200, body=b"{}", issues=None)
+    call.fails("decode")
+    public.call("auth.login", {}, token=None).meets(401, sent_headers=SIGNED).fails("unauthorized", 401)
+
+    assert {before.verdict("AUTH-14"), public.verdict("AUTH-14")} == {"pass"}
+
+
+def test_the_first_replay_counts() -> None:
+    """AUTH-14 names the first replay; one that came before the answer was none upon it."""
+    story = Story()
+    (call,) = _waiting(story, 1)
+    story.refresh(200, body=b"{}", issues=None)
+    call.meets(401, token=1).meets(401, token=1).fails("unauthorized", 401)
+    assert [found.exchanges for found in story.judge("AUTH-14").findings] == [(1, 2, 3)]
+
+    early = Story()
+    (call,) = _waiting(early, 1)
+    at = early.t
+    call.meets(401, token=1)
+    early.refresh(200, body=b"{}", issues=None, at=at, takes=0.2)
+    call.meets(401, token=1).fails("unauthorized", 401)
+    assert early.verdict("AUTH-14") == "pass"

@@ -16,8 +16,8 @@ from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges
 
 _FOREVER = float("inf")
-_DECLINED = frozenset({400, 401, 403, 408, 425, 429, 503})
-"""Statuses by which a token endpoint says that it has not used the token up."""
+_BUSY = 503
+"""The one server's error by which a token endpoint says that it has not used the token up, as every 4xx does."""
 
 _SIGNED = ("read", "list", "page", "write", "create", "delete", "logout")
 
@@ -50,7 +50,7 @@ def _outcome_unknown(sight: Sight) -> bool:
     """Tell whether the client surely cannot know if the server has used the refresh token up."""
     status = sight.error_status
     if status is not None:
-        return status not in _DECLINED and status >= 500
+        return status >= 500 and status != _BUSY
     if sight.clear:
         return sight.status is None or 200 <= sight.status < 300
     return False
