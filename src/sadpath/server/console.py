@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def line_of(event: ExchangeEvent, wall: float) -> ExchangeLine:
     """Return the line of an exchange that ended at ``wall`` (Unix seconds)."""
     path = f"{event.path}?{event.query}" if event.query else event.path
     return ExchangeLine(
-        time=time.strftime("%H:%M:%S", time.localtime(wall)),
+        time=_clock(int(wall)),
         request=printable(f"{event.method} {path}"),
         outcome=_outcome(event),
         faults=_faults(event),
@@ -43,8 +44,15 @@ def line_of(event: ExchangeEvent, wall: float) -> ExchangeLine:
     )
 
 
+@functools.lru_cache(maxsize=4)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
 def printable(text: str) -> str:
     """Return text that cannot move a terminal's cursor or begin a new line."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
@@ -59,6 +67,8 @@ def _outcome(event: ExchangeEvent) -> str:
 
 
 def _faults(event: ExchangeEvent) -> str:
+    if not event.armed and not event.fired:
+        return ""
     fired = [
         f"{fault.name}@{fault.phase}" if fault.byte is None else f"{fault.name}@{fault.phase}/{fault.byte}"
         for fault in event.fired
