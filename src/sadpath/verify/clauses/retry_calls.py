@@ -123,13 +123,10 @@ def _in_want(trace: Trace) -> Iterator[Unit]:
             yield unit
 
 
-def _retries_of(trace: Trace, unit: Unit, until: float = float("inf")) -> list[str]:
-    """Return after which sorts of failure a request was sent again, up to a moment."""
-    return [
-        _shape(trace.sight(step.before, unit.call))
-        for step in trace.steps(unit)
-        if step.kind in ("retry", "unseen") and step.after.t_arrived <= until
-    ]
+def _retries_of(trace: Trace, unit: Unit) -> list[tuple[str, float]]:
+    """Return after which sorts of failure a request was sent again, and when the client knew of each."""
+    sights = [trace.sight(step.before, unit.call) for step in trace.steps(unit) if step.kind in ("retry", "unseen")]
+    return [(_shape(sight), sight.known_at) for sight in sights]
 
 
 def _several_failed(trace: Trace) -> bool:
@@ -138,12 +135,16 @@ def _several_failed(trace: Trace) -> bool:
 
 @dataclass(frozen=True)
 class _Short:
-    """A request that was not retried as often as is promised; ``others`` are those that were retried before its end."""
+    """A request that was not retried as often as is promised.
+
+    ``others`` are those that were retried after such a failure, and how often; ``alone``: none of them before its end.
+    """
 
     unit: Unit
     last: Sight
     used: int
     others: tuple[tuple[Unit, int], ...]
+    alone: bool
 
 
 def _fell_short(trace: Trace, wanting: Sequence[Unit]) -> Iterator[_Short]:
@@ -153,15 +154,18 @@ def _fell_short(trace: Trace, wanting: Sequence[Unit]) -> Iterator[_Short]:
         if not retries.must_follow(last) or retries.stopped(last, used):
             continue
         end = call.t_ended if call.t_ended is not None else float("inf")
-        beside = [(other, _retries_of(trace, other, end)) for other in wanting if other.call.tag != call.tag]
-        yield _Short(unit, last, used, tuple((other, len(made)) for other, made in beside if _shape(last) in made))
+        beside = [item for item in wanting if item.call.tag != call.tag and item.call.t_started <= end]
+        made = [(item, _retries_of(trace, item)) for item in beside]
+        others = [(item, own) for item, own in made if any(shape == _shape(last) for shape, _ in own)]
+        alone = not any(known_at <= end for _, own in others for _, known_at in own)
+        yield _Short(unit, last, used, tuple((item, len(own)) for item, own in others), alone)
 
 
 def _each_call_its_own(trace: Trace) -> Iterator[Finding]:
     allowed = int(trace.policy.retry.max_retries or 0)
     short = list(_fell_short(trace, list(_in_want(trace))))
     # Who gives up early with nobody beside it needs no shared count to explain that.
-    by_itself = {_shape(item.last) for item in short if not item.others}
+    by_itself = {_shape(item.last) for item in short if item.alone}
     for item in short:
         call, taken = item.unit.call, sum(made for _, made in item.others)
         if taken and item.used + taken >= allowed and _shape(item.last) not in by_itself:
