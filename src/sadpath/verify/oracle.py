@@ -175,6 +175,7 @@ def _follow(facts: Facts, choose: Choose) -> _Way:
                 for _ in range(step.times):
                     if model.lost is not None:
                         raise Lost(model.lost)
+                    model.pass_time((step.start_after or 0.0, step.start_after or 0.0))
                     ends.append(model.call(step))
     except (Lost, Unknown) as lost:
         return _Way(ends, len(ends), str(lost), model.refreshes, model.logouts)

@@ -14,6 +14,13 @@ __all__ = ["Bounds", "bounds_of"]
 
 _ANYTHING = frozenset({"ok", "cancelled", *ERROR_KINDS}) - {"bug", "other", "cache", "tls", "dns"}
 _OFTEN = 10_000
+_DECODE = frozenset({"malformed_json", "bad_utf8", "deep_json", "empty", "error_in_200", "wrong_shape"})
+_HARMLESS = frozenset({"no_store", "wrong_content_type", "etag_mismatch", "omit_refresh_token"})
+_REPORTED_AS = {
+    "reject_login": 400, "revoke_tokens": 400, "outage": 503, "stale_while_error": 503, "rate_limit": 429,
+    "not_modified_without_entry": 304,
+}  # fmt: skip
+"""The statuses that these faults answer with; 400: a session that can be renewed no more."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,11 @@ def _words(facts: Facts, fault: Fault) -> set[str]:
     """Return how a call may report a fault."""
     settings: Any = fault.settings
     kind_of = facts.policy.errors.kind_of
+    if fault.name in _DECODE | _HARMLESS:
+        return {"decode"} if fault.name in _DECODE else set()
+    if fault.name in _REPORTED_AS:
+        status = _REPORTED_AS[fault.name]
+        return {kind_of(status) or "unexpected_status"} | ({"unauthorized"} if status == 400 else set())
     match fault.name:
         case "status":
             return {kind_of(settings.code) or "unexpected_status"} | ({"decode"} if settings.code < 400 else set())
@@ -112,13 +124,11 @@ def _words(facts: Facts, fault: Fault) -> set[str]:
             return {"unauthorized"}
         case "invalid_grant":
             return {"unauthorized", kind_of(400) or "unexpected_status"}
-        case "malformed_json":
-            return {"decode"}
         case "delay":
             return {"timeout.read"}
         case "truncate":
             return set(CUT) | {"timeout.read"}
-        case "stall" | "close" | "reset":
+        case "stall" | "close" | "reset" | "bursts":
             return set(EARLY | CUT) | {"timeout.read"}
         case _:
             return set(_ANYTHING)

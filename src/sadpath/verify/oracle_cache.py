@@ -72,9 +72,11 @@ class Cache:
         limit = self.facts.policy.cache.max_stale
         return limit is None or not past(limit, entry.age, self.choose)
 
-    def store(self, call: Call) -> None:
-        """Keep what a call has read, if the client keeps such things and can."""
-        if self.strategy(call) is not None and self.facts.scenario.given.cache != "unwritable":
+    def store(self, call: Call, *, kept: bool = True) -> None:
+        """Keep what a call has read, if the client keeps such things and can, and it may be kept."""
+        if not kept and _key(call) in self._entries:
+            self._entries[_key(call)].sure = False  # what was there before may stay or go
+        elif kept and self.strategy(call) is not None and self.facts.scenario.given.cache != "unwritable":
             self._entries[_key(call)] = Entry(ZERO)
 
     def drop(self, call: Call) -> None:

@@ -9,80 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sadpath.scenario.model import Call
+from sadpath.verify.oracle_answer import Answer, Choose, Span, add, past
 from sadpath.verify.oracle_cache import Cache, Entry
-from sadpath.verify.oracle_seen import ZERO, Choose, Seen, Span, add, past
-from sadpath.verify.oracle_server import LIFETIME, RAW, Facts, Lost, Server, Target, target_of
+from sadpath.verify.oracle_request import IDEMPOTENT, CallEnd, Failed, Limit, Request
+from sadpath.verify.oracle_seen import Seen
+from sadpath.verify.oracle_server import LIFETIME, RAW, Facts, Lost, Server, target_of
 
 __all__ = ["CallEnd", "Model"]
 
-_IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "QUERY")
 _WITHOUT_CONTENT = ("delete", "logout")
 _OF_TRANSPORT = frozenset({"timeout.read", "timeout.total", "reset", "closed", "truncated", "protocol"})
-
-
-@dataclass(frozen=True)
-class CallEnd:
-    """How a call ends: ``endings`` are the words for it of which any may be used, ``attempts`` its exchanges."""
-
-    endings: frozenset[str]
-    source: str | None
-    attempts: int
-
-
-class _Limit(Exception):
-    """A limit of the call has struck: its deadline, its cancel, or the time for falling back."""
-
-    def __init__(self, which: str) -> None:
-        super().__init__()
-        self.which = which
-
-
-@dataclass
-class _Failed(Exception):
-    """A request has failed: ``kinds`` are the words for it, ``status`` where there was one.
-
-    ``renewal`` says that it is the renewal of the session that failed.
-    """
-
-    kinds: frozenset[str]
-    status: int | None = None
-    told: Span | None = None
-    renewal: bool = False
-    waits: bool | None = False
-
-
-@dataclass
-class _Request:
-    """A call under way."""
-
-    target: Target
-    call: Call
-    patient: float | None = None
-    elapsed: Span = ZERO
-    attempts: int = 0
-    retries: int = 0
-    refreshes: int = 0
-    replays: int = 0
-    repeats: int = 0
-
-    @property
-    def role(self) -> str:
-        return self.target.operation.role
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether sending it twice does nothing twice."""
-        return self.target.operation.method in _IDEMPOTENT or (self.call.op != RAW and self.role == "create")
-
-    @property
-    def signed(self) -> bool:
-        """Whether it carries the access token."""
-        return self.role not in ("login", "public", "refresh")
-
-    @property
-    def renews(self) -> bool:
-        """Whether a 401 to it is a reason to renew the session: not while that is being ended."""
-        return self.signed and self.role != "logout"
 
 
 @dataclass
@@ -130,7 +66,7 @@ class Model:
             if self.facts.roles.role(call.op) == "logout" and self.choose((False, True)):
                 self._end_session()  # whoever signs out may be signed out before anybody is told
             return CallEnd(frozenset({"cancelled"}), None, 0)
-        request = _Request(target_of(call, self.facts.roles), call)
+        request = Request(target_of(call, self.facts.roles), call)
         strategy = self.cache.strategy(call) if self.signed_in else None
         if call.pages or request.role == "refresh":
             raise Lost("how many pages there are is the data's affair" if call.pages else "a refresh is asked for")
@@ -142,13 +78,13 @@ class Model:
             request.patient = self.facts.policy.cache.fallback_after
         return self._ask(call, request, entry)
 
-    def _ask(self, call: Call, request: _Request, entry: Entry | None) -> CallEnd:
+    def _ask(self, call: Call, request: Request, entry: Entry | None) -> CallEnd:
         role = request.role
         try:
-            self._request(request)
-        except _Limit as limit:
+            self._fetch(request)
+        except Limit as limit:
             return self._limited(call, request, entry, limit)
-        except _Failed as failed:
+        except Failed as failed:
             return self._failed(call, request, entry, failed)
         if role == "login":
             self.signed_in, self._known_expired = True, False
@@ -156,23 +92,23 @@ class Model:
         elif role == "logout":
             self._end_session()
         elif self.signed_in:
-            self.cache.store(call)
+            self.cache.store(call, kept=request.last is None or request.last.kept)
         self._budget = self._refilled()
         self.cache.doubt(role)
         return CallEnd(frozenset({"ok"}), "network", request.attempts)
 
-    def _limited(self, call: Call, request: _Request, entry: Entry | None, limit: _Limit) -> CallEnd:
+    def _limited(self, call: Call, request: Request, entry: Entry | None, limit: Limit) -> CallEnd:
         """End a call whose time is over; whether its last request had left by then is not known."""
         self.lost = f"what a call had begun when {limit.which} ended it may still be done"
         attempts = self.choose((request.attempts, max(0, request.attempts - 1)))
         if limit.which == "its cancel":
             return CallEnd(frozenset({"cancelled"}), None, attempts)
-        over = _Failed(frozenset({"timeout.total"}))
+        over = Failed(frozenset({"timeout.total"}))
         if limit.which == "the time for falling back" or self._falls_back(entry, over):
             return CallEnd(frozenset({"ok"}), "cache", attempts)
         return CallEnd(over.kinds, None, attempts)
 
-    def _failed(self, call: Call, request: _Request, entry: Entry | None, failed: _Failed) -> CallEnd:
+    def _failed(self, call: Call, request: Request, entry: Entry | None, failed: Failed) -> CallEnd:
         role = request.role
         if role == "logout":
             self._end_session()
@@ -183,7 +119,7 @@ class Model:
             self.cache.drop(call)
         return CallEnd(failed.kinds, None, request.attempts)
 
-    def _falls_back(self, entry: Entry | None, failed: _Failed) -> bool:
+    def _falls_back(self, entry: Entry | None, failed: Failed) -> bool:
         """Tell whether the cache may stand in for a failure; an error whose body broke off is either of two."""
         falls = self.facts.policy.cache.fallback_on or ()
         if entry is None or not self.signed_in or not self.cache.usable(entry):
@@ -196,17 +132,30 @@ class Model:
 
     # Attempts
 
-    def _request(self, request: _Request) -> None:
+    def _fetch(self, request: Request) -> None:
+        """Make the request; a 304 that nobody asked for leads to one more, and no further.
+
+        Raises:
+            Failed: with the failure of the last.
+            Limit: where the call's own time is over.
+        """
+        self._request(request)
+        if request.last is not None and request.last.unasked:
+            self._request(request)
+            if request.last.unasked:
+                raise Failed(frozenset({self.facts.policy.errors.kind_of(304) or "unexpected_status"}), 304)
+
+    def _request(self, request: Request) -> None:
         """Make attempts until one succeeds.
 
         Raises:
-            _Failed: with the failure of the last.
-            _Limit: where the call's own time is over.
+            Failed: with the failure of the last.
+            Limit: where the call's own time is over.
         """
         while True:
             try:
                 self._attempt(request)
-            except _Failed as failed:
+            except Failed as failed:
                 wait = self._wait_before_retry(request, failed)
                 if wait is None:
                     raise
@@ -215,7 +164,7 @@ class Model:
             else:
                 return
 
-    def _wait_before_retry(self, request: _Request, failed: _Failed) -> Span | None:
+    def _wait_before_retry(self, request: Request, failed: Failed) -> Span | None:
         retry, total = self.facts.policy.retry, self.facts.policy.timeouts.total
         if failed.renewal or not request.call.replayable or request.retries >= (retry.max_retries or 0):
             return None
@@ -239,7 +188,7 @@ class Model:
             self._budget -= budget.cost
         return bounds
 
-    def _is_retried(self, request: _Request, failed: _Failed) -> bool:
+    def _is_retried(self, request: Request, failed: Failed) -> bool:
         """Tell whether the policy retries a failure; an error whose body broke off may be taken for either of two."""
         retry, status = self.facts.policy.retry, failed.status
         told = failed.told is not None and status in (retry.statuses_if_told or ())
@@ -260,7 +209,7 @@ class Model:
         budget = self.facts.policy.retry.budget
         return self._budget if budget is None else min(budget.tokens, self._budget + budget.refill)
 
-    def _attempt(self, request: _Request) -> None:
+    def _attempt(self, request: Request) -> None:
         """Make one attempt, with a renewal before it or after its 401, and one replay."""
         if request.renews and self.signed_in and self._is_due() and self._may_renew(request) and not self._leaves_it():
             was_usable = self._is_usable()
@@ -288,16 +237,25 @@ class Model:
         """Tell whether the client goes on with a token that still works, after an early renewal that failed."""
         return self._failed_early and self._is_usable() and bool(self.choose((False, True)))
 
-    def _judge(self, request: _Request, seen: Seen) -> None:
+    def _judge(self, request: Request, seen: Seen) -> None:
         answer = seen.answer
         if answer is None or (seen.kinds and answer.status < 400):
-            raise _Failed(seen.kinds)
+            raise Failed(seen.kinds)
         if answer.status >= 400:
             kind = self.facts.policy.errors.kind_of(answer.status) or "unexpected_status"
-            raise _Failed(seen.kinds | {kind}, answer.status, answer.told, waits=answer.waits)
+            raise Failed(seen.kinds | {kind}, answer.status, answer.told, waits=answer.waits)
+        if not self._is_read(request, answer):
+            raise Failed(frozenset({"decode"}), answer.status)
+        request.last = answer
+
+    def _is_read(self, request: Request, answer: Answer) -> bool:
+        """Tell whether a client takes an answer for what it should be, or, where nobody promises that, may."""
+        raw = request.call.op == RAW
+        if answer.good and (answer.shapely or raw):
+            return True
+        empty = answer.size[1] == 0 and (raw or self.facts.policy.errors.empty_success != "error")
         # Of an operation without content it is nobody's promise to read what comes in its place.
-        if not answer.good and (request.role not in _WITHOUT_CONTENT or self.choose((True, False))):
-            raise _Failed(frozenset({"decode"}), answer.status)
+        return (empty or request.role in _WITHOUT_CONTENT) and bool(self.choose((False, True)))
 
     # The session
 
@@ -312,16 +270,16 @@ class Model:
         known = self.server.access != "none" and not self._known_expired
         return known and not past(LIFETIME, self.server.access_age, self.choose)
 
-    def _may_renew(self, request: _Request) -> bool:
+    def _may_renew(self, request: Request) -> bool:
         return self.server.refresh != "none" and request.refreshes < (self.facts.policy.auth.refreshes_per_call or 0)
 
-    def _is_replayed(self, request: _Request, seen: Seen) -> bool:
+    def _is_replayed(self, request: Request, seen: Seen) -> bool:
         """Tell whether a 401 leads to a renewal and to sending the request once more."""
         refused = seen.answer is not None and seen.answer.status == 401
         may = refused and request.renews and self.signed_in and request.call.replayable and request.replays < 1
         return may and self._may_renew(request)
 
-    def _renew(self, request: _Request) -> _Failed | None:
+    def _renew(self, request: Request) -> Failed | None:
         """Trade the refresh token in; return how that failed, None where it did not."""
         self.refreshes += 1
         request.refreshes += 1
@@ -329,7 +287,7 @@ class Model:
         self._spend(request, seen.took)
         answer = seen.answer
         if answer is None or (seen.kinds and answer.status < 400):
-            return _Failed(seen.kinds, renewal=True)
+            return Failed(seen.kinds, renewal=True)
         if answer.status >= 400:
             if answer.refuses and not seen.kinds:
                 return self._refused()
@@ -337,20 +295,20 @@ class Model:
             kinds = seen.kinds | {kind} | ({"unauthorized"} if answer.status < 500 else frozenset())
             if answer.refuses and self.choose((True, False)):
                 return self._refused()
-            return _Failed(kinds, answer.status, renewal=True)
-        if not answer.good:
-            return _Failed(frozenset({"decode"}), answer.status, renewal=True)
+            return Failed(kinds, answer.status, renewal=True)
+        if not (answer.good and answer.shapely):
+            return Failed(frozenset({"decode"}), answer.status, renewal=True)
         self._known_expired = False
         self.server.issue(renewed=True)
         return None
 
-    def _refused(self) -> _Failed:
+    def _refused(self) -> Failed:
         """End the session: the server says that the refresh token is no good."""
         if "invalid_grant" not in (self.facts.policy.auth.logout_on or ()):
-            return _Failed(frozenset({"unauthorized", "unexpected_status"}), 400, renewal=True)
+            return Failed(frozenset({"unauthorized", "unexpected_status"}), 400, renewal=True)
         self.logouts += 1
         self._end_session()
-        return _Failed(frozenset({"unauthorized"}), 401, renewal=True)
+        return Failed(frozenset({"unauthorized"}), 401, renewal=True)
 
     def _end_session(self) -> None:
         self.signed_in = self._known_expired = False
@@ -359,23 +317,23 @@ class Model:
 
     # Exchanges
 
-    def _exchange(self, request: _Request) -> Seen:
+    def _exchange(self, request: Request) -> Seen:
         """Send the request; an idempotent one whose reused connection turns out to be dead may be sent once more."""
         seen = self._send(request)
         silent = seen.answer is None and "timeout.read" not in seen.kinds
-        idempotent = request.target.operation.method in _IDEMPOTENT and request.call.replayable
+        idempotent = request.target.operation.method in IDEMPOTENT and request.call.replayable
         if silent and idempotent and request.repeats == 0 and self.server.exchanges > 1 and self.choose((False, True)):
             request.repeats += 1
             return self._send(request)
         return seen
 
-    def _send(self, request: _Request) -> Seen:
+    def _send(self, request: Request) -> Seen:
         request.attempts += 1
         seen = self.server.ask(request.target, signed=request.signed, conditional=self.cache.holds_anything)
         self._spend(request, seen.head if self._is_replayed(request, seen) else seen.took)
         return seen
 
-    def _spend(self, request: _Request, time: Span) -> None:
+    def _spend(self, request: Request, time: Span) -> None:
         """Let time pass for a call; whichever of its limits comes first ends it."""
         request.elapsed = add(request.elapsed, time)
         self.pass_time(time)
@@ -388,4 +346,4 @@ class Model:
             limits.append((self.facts.policy.timeouts.total, "its deadline"))
         for limit, which in sorted(limits):
             if past(limit, request.elapsed, self.choose):
-                raise _Limit(which)
+                raise Limit(which)

@@ -7,67 +7,30 @@ oracle follows every choice.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sadpath.scenario.model import Fault, Step
+from sadpath.verify.oracle_answer import TIE, UNKNOWN_SIZE, ZERO, Answer, Choose, Span, add, past, size_of
+from sadpath.verify.oracle_lies import LIES, told_instead
+from sadpath.verify.oracle_load import REMEMBERING, Memory
 
 __all__ = ["CUT", "EARLY", "ZERO", "Answer", "Choose", "Seen", "Span", "Unknown", "add", "meet", "past"]
 
 
-Span = tuple[float, float]
-"""A duration in seconds that lies between two bounds."""
-
-Choose = Callable[[Sequence[Any]], Any]
-"""Returns one of several possibilities; the oracle asks for all of them, one run after another."""
-
-ZERO: Span = (0.0, 0.0)
 EARLY = frozenset({"closed", "reset", "protocol"})
 """What a client may call a connection that ended before any answer: systems blur these …"""
 
 CUT = frozenset({"truncated", "closed", "reset", "protocol"})
 """… and one that ended within a body."""
 
-_TIE = 0.003
-"""Seconds within which it is open which of two things came first."""
-
 _PROBLEM: Span = (40, 400)
-_UNKNOWN_SIZE: Span = (1, math.inf)
 
 
 class Unknown(Exception):
     """The oracle does not know what a fault does; the text names it."""
-
-
-def add(one: Span, other: Span) -> Span:
-    """Return the sum of two durations."""
-    return one[0] + other[0], one[1] + other[1]
-
-
-def past(limit: float | None, span: Span, choose: Choose) -> bool:
-    """Tell whether a duration exceeds a limit; where that is open, either is chosen."""
-    if limit is None or span[1] < limit - _TIE:
-        return False
-    return True if span[0] > limit + _TIE else bool(choose((False, True)))
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer as it leaves: its status, how long its body may be, and whether that is what the operation promises.
-
-    ``refuses`` says that it tells a refresh token to be no good, ``waits`` that it says the first request with the same
-    key is still under way (None: perhaps), ``told`` how long it asks to wait.
-    """
-
-    status: int
-    size: Span = _UNKNOWN_SIZE
-    good: bool = True
-    refuses: bool = False
-    waits: bool | None = False
-    told: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +57,8 @@ def meet(
     trip: float,
     choose: Choose,
     sent: Span = ZERO,
+    memory: Memory,
+    unconditional: bool | None = False,
 ) -> Seen:
     """Return what the client sees of an exchange.
 
@@ -105,6 +70,8 @@ def meet(
         trip: how long the network takes there and back.
         choose: see ``Choose``.
         sent: how many bytes the request's body has.
+        memory: what the faults remember of earlier exchanges.
+        unconditional: whether it asks for something and sets no condition; None: that is open.
 
     Raises:
         Unknown: for a fault that the oracle does not know.
@@ -112,7 +79,9 @@ def meet(
     unknown = [fault.name for fault in step if fault.name not in _KNOWN]
     if unknown:
         raise Unknown(f"the fault {unknown[0]}")
-    return _Exchange(step, backend, expire, read=read, trip=trip, choose=choose, sent=sent).run()
+    exchange = _Exchange(step, backend, expire, read=read, trip=trip, choose=choose, sent=sent)
+    exchange.memory, exchange.unconditional = memory, unconditional
+    return exchange.run()
 
 
 class _Over(Exception):
@@ -124,6 +93,9 @@ class _Over(Exception):
 
 
 class _Exchange:
+    memory: Memory
+    unconditional: bool | None
+
     def __init__(
         self,
         step: Step,
@@ -143,8 +115,8 @@ class _Exchange:
         self._trip = trip
         self._sent = sent
         self._left: _Over | None = None
-        self._gap: Span = (trip, trip + _TIE)
-        self._took: Span = (trip, 3 * trip + _TIE)  # a connection may have to be made first
+        self._gap: Span = (trip, trip + TIE)
+        self._took: Span = (trip, 3 * trip + TIE)  # a connection may have to be made first
         self._head = ZERO
         self._answer: Answer | None = None
         self._ran = False
@@ -162,7 +134,7 @@ class _Exchange:
                 self._on_response(fault)
             self._wait(ZERO)  # the way itself may take longer than the client's patience
             self._shorten()
-            seen, self._head, self._gap = self._answer, self._took, (0.0, _TIE)
+            seen, self._head, self._gap = self._answer, self._took, (0.0, TIE)
             self._deliver(seen)
         except _Over as over:
             kinds = (self._left or over).kinds
@@ -181,7 +153,7 @@ class _Exchange:
             self._took = add(self._took, left)
             over = _Over(frozenset({"timeout.read"}))
             # The server hears of it late; meanwhile what comes next may still be done, unseen.
-            heard = gap[0] > read + self._trip + _TIE
+            heard = gap[0] > read + self._trip + TIE
             if heard or self._head != ZERO or not self._choose((False, True)):
                 raise over
             self._left = over
@@ -215,12 +187,16 @@ class _Exchange:
             case "status" if not settings.committed:
                 self._answer = self._answer or self._made_up(settings)
             case "unauthorized":
-                size = _PROBLEM if settings.body is None else _size_of(settings.body)
+                size = _PROBLEM if settings.body is None else size_of(settings.body)
                 self._answer = self._answer or Answer(401, size)
             case "invalid_grant":
                 self._answer = self._answer or Answer(400, _PROBLEM, refuses=True)
-            case "expire_token":
+            case "reject_login":
+                self._answer = self._answer or Answer(401, _PROBLEM)
+            case "expire_token" | "revoke_tokens" if self._answer is None:
                 self._expire(settings.token)
+            case name if name in REMEMBERING and self._answer is None:
+                self._answer = self.memory.refuses(fault, (max(0.0, self._took[0] - self._trip), self._took[1]))
             case "delay" | "stall" | "close" | "reset" | "half_close" if settings.at == "request":
                 self._act(fault)
             case _:
@@ -231,10 +207,16 @@ class _Exchange:
         match fault.name:
             case "status" if settings.committed:
                 self._answer = self._made_up(settings)
-            case "html":
-                self._answer = Answer(settings.status, (100, 1000), good=False)
-            case "malformed_json":
-                self._break_json()
+            case name if name in LIES and self._answer is not None:
+                self._answer = told_instead(fault, self._answer, self._choose)
+            case name if name in REMEMBERING and self._answer is not None:
+                self.memory.note(fault, self._answer)
+            case "not_modified_without_entry" if self.unconditional or (
+                self.unconditional is None and self._choose((True, False))
+            ):
+                self._answer = Answer(304, ZERO, unasked=True)
+            case "bursts" if settings.bad > 0 and settings.loss > 0 and self._choose((False, True)):
+                self._end("reset")
             case "broken_gzip":
                 self._spoil(0)
             case "garbage":
@@ -248,17 +230,6 @@ class _Exchange:
             case _:
                 pass
 
-    def _break_json(self) -> None:
-        answer = self._answer
-        if answer is None or answer.size[1] == 0:
-            return
-        if answer.status < 400 and answer.size[0] > 0:
-            self._answer = replace(answer, good=False, size=(answer.size[0] / 2, answer.size[1] + 1))
-        elif answer.status < 400:
-            self._answer = self._choose((answer, replace(answer, good=False)))
-        else:
-            self._answer = replace(answer, refuses=False)  # what it says can no longer be read
-
     def _spoil(self, cut: int) -> None:
         """Make a body unreadable, if there is one of at least so many bytes."""
         answer = self._answer
@@ -268,7 +239,7 @@ class _Exchange:
         if answer.size[0] >= least or self._choose((True, False)):
             size = max(0.0, answer.size[0] - cut), max(0.0, answer.size[1] - cut)
             good = answer.good and answer.status >= 400
-            self._answer = replace(answer, good=good, size=size if cut else _UNKNOWN_SIZE, refuses=False, waits=False)
+            self._answer = replace(answer, good=good, size=size if cut else UNKNOWN_SIZE, refuses=False, waits=False)
 
     def _shorten(self) -> None:
         """Let what changes the head or the framing do so."""
@@ -316,17 +287,18 @@ class _Exchange:
         if code < 300 and settings.body is not None:
             raise Unknown("a success that the file makes up")
         usual = _PROBLEM if code >= 400 else ZERO
-        size = usual if settings.body is None else _size_of(settings.body)
+        size = usual if settings.body is None else size_of(settings.body)
         in_progress: bool | None = None if code == 409 and getattr(settings.body, "fixture", None) else False
         return Answer(code, size, good=code >= 400, waits=in_progress, told=_told(settings.retry_after, self._took))
 
 
-_KNOWN = frozenset(
+_KNOWN = LIES | REMEMBERING | frozenset(
     {
-        "bad_status_line", "broken_chunk", "broken_gzip", "close", "close_after", "delay", "duplicate_delivery",
-        "early_response", "expire_token", "garbage", "half_close", "html", "idle_close", "invalid_grant",
-        "malformed_json", "oversized_header", "request_close", "request_reset", "request_stall", "reset", "slice",
-        "stall", "status", "truncate", "unauthorized", "wrong_length",
+        "bad_status_line", "broken_chunk", "broken_gzip", "bursts", "close", "close_after", "delay",
+        "duplicate_delivery", "early_response", "etag_mismatch", "expire_token", "garbage", "half_close",
+        "idle_close", "invalid_grant", "not_modified_without_entry", "omit_refresh_token", "oversized_header",
+        "reject_login", "request_close", "request_reset", "request_stall", "reset", "revoke_tokens", "slice", "stall",
+        "status", "truncate", "unauthorized", "wrong_length",
     }
 )  # fmt: skip
 _EARLY_FAULTS = ("request_close", "request_reset", "request_stall", "early_response")
@@ -365,16 +337,6 @@ def _delay(settings: Any) -> Span:
     if settings.uniform is not None:
         return settings.uniform.min, settings.uniform.max
     return 0.0, math.inf if settings.lognormal.max is None else settings.lognormal.max
-
-
-def _size_of(body: Any) -> Span:
-    if isinstance(body, str):
-        size = len(body.encode())
-        return size, size
-    if hasattr(body, "value"):
-        size = len(json.dumps(body.value, ensure_ascii=False, separators=(",", ":")).encode())
-        return size, size
-    return _UNKNOWN_SIZE
 
 
 def _told(asked: Any, took: Span) -> Span | None:

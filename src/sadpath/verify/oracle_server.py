@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sadpath.scenario.model import Call, Match, Rule, Scenario, Step
 from sadpath.scenario.roles import Operation, Roles
+from sadpath.verify.oracle_load import Load, Memory
 from sadpath.verify.oracle_seen import ZERO, Answer, Choose, Seen, Span, add, meet, past
 from sadpath.verify.policy import Policy
 
@@ -54,12 +55,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Target:
-    """What a request is about; ``absent`` says that there is no such thing, ``body`` what it carries."""
+    """What a request is about; ``absent`` says that there is no such thing, ``body`` what it carries.
+
+    ``asked`` tells requests for different things of one path from each other.
+    """
 
     operation: Operation
     path: str
     absent: bool = False
     body: Any = None
+    asked: str = ""
 
 
 def target_of(call: Call, roles: Roles) -> Target:
@@ -73,12 +78,13 @@ def target_of(call: Call, roles: Roles) -> Target:
         operation = roles.match(str(call.args.get("method")), path)
         if operation is None or "idempotency_key" in call.args or "headers" in call.args:
             raise Lost("a request of the caller's own making")
-        return Target(operation, path, _NOBODY in path, call.args.get("json"))
+        return Target(operation, path, _NOBODY in path, call.args.get("json"), str(call.args.get("path")))
     known = roles.operations.get(call.op)
     if known is None:
         raise Lost(f"{call.op} is no operation of the API")
     path = re.sub(r"\{([^}]+)\}", lambda name: str(call.args.get(name[1])), known.path)
-    return Target(known, path, _NOBODY in path, call.args.get("data"))
+    asked = json.dumps(call.args, sort_keys=True)
+    return Target(known, path, _NOBODY in path, call.args.get("data"), asked)
 
 
 def matches(on: Match, target: Target) -> bool:
@@ -127,6 +133,9 @@ class Server:
     _spent: bool = False
     _taken_twice: bool = False
     _decided: list[int] = field(default_factory=list)
+    _load: Load = field(init=False)
+    _met: frozenset[str] = frozenset()
+    _presented: str | None = None
     _gone: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -142,6 +151,7 @@ class Server:
         """Replace the rules; their counters begin anew."""
         self.rules = rules
         self._decided = [0] * len(rules)
+        self._load = Load(self.choose)
 
     def issue(self, *, renewed: bool = False) -> None:
         """Let the client have new tokens; those of a renewal that was delivered twice are no good any more."""
@@ -155,6 +165,7 @@ class Server:
     def pass_time(self, time: Span) -> None:
         """Let time pass."""
         self.access_age = add(self.access_age, time)
+        self._load.pass_time(time)
 
     # Exchanges
 
@@ -163,12 +174,19 @@ class Server:
 
         ``conditional`` says that it may ask whether what it knows is still true.
         """
-        return self._meet(target, lambda: self._answer(target, signed=signed, conditional=conditional))
+        self._presented = "access" if signed else None
+
+        def answer() -> Answer:
+            holds = conditional and "etag_mismatch" not in self._met
+            return self._answer(target, signed=signed, conditional=holds)
+
+        return self._meet(target, answer, may_ask=conditional)
 
     def renew(self) -> Seen:
         """Return what the client sees of a renewal; the refresh token works once, whatever comes of the answer."""
         operation = self.facts.roles.operations_of("refresh")[0]
         self._taken_twice = traded = False
+        self._presented = "refresh"
 
         def answer() -> Answer:
             nonlocal traded
@@ -177,27 +195,44 @@ class Server:
                 if self._spent and self.access == "good":
                     self.access = "bad"  # a token that was used before is taken for stolen: all of them end
                 return Answer(400, refuses=True)
-            self.refresh, self._spent, traded = "bad", True, True
+            traded = True
+            if "omit_refresh_token" not in self._met:
+                self.refresh, self._spent = "bad", True
             return Answer(200, (100, 4000))
 
-        return self._meet(Target(operation, operation.path), answer, _TOKEN)
+        return self._meet(Target(operation, operation.path), answer, sent=_TOKEN)
 
-    def _meet(self, target: Target, backend: Callable[[], Answer], sent: Span | None = None) -> Seen:
-        step = self._step(target)
+    def _meet(
+        self, target: Target, backend: Callable[[], Answer], *, sent: Span | None = None, may_ask: bool = False
+    ) -> Seen:
+        rule, step = self._step(target)
         self.exchanges += 1
-        read = self.facts.policy.timeouts.read
-        size = _sent_by(target) if sent is None else sent
-        return meet(step, backend, self._expire, read=read, trip=self.facts.trip, choose=self.choose, sent=size)
+        self._met = frozenset(fault.name for fault in step)
+        is_read = target.operation.method in ("GET", "HEAD")
+        return meet(
+            step,
+            backend,
+            self._expire,
+            read=self.facts.policy.timeouts.read,
+            trip=self.facts.trip,
+            choose=self.choose,
+            sent=_sent_by(target) if sent is None else sent,
+            memory=Memory(self._load, rule, f"{target.path} {target.asked}", is_read=is_read),
+            unconditional=(None if may_ask else True) if is_read else False,
+        )
 
     def _expire(self, kind: str) -> None:
-        """Let the tokens of a kind expire, as far as they are good."""
-        if kind == "access" and self.access == "good":
-            self.access = "bad"
-        elif kind == "refresh" and self.refresh == "good":
-            self.refresh = "bad"
+        """Let the tokens of a kind, or all, end just now, if the request carries a good one of that kind."""
+        if kind not in ("all", self._presented):
+            return
+        held = self.access if self._presented == "access" else self.refresh
+        # The engine does not know of every token that it is no good, and then lets the fault act.
+        if held == "good" or (held == "bad" and kind == "all" and self.choose((False, True))):
+            self.access = "bad" if kind != "refresh" and self.access == "good" else self.access
+            self.refresh = "bad" if kind != "access" and self.refresh == "good" else self.refresh
 
-    def _step(self, target: Target) -> Step:
-        """Return what the next exchange meets; a rule's counter moves when it decides."""
+    def _step(self, target: Target) -> tuple[int, Step]:
+        """Return which rule decides what the next exchange meets, and what; a rule's counter moves when it decides."""
         for index, rule in enumerate(self.rules):
             if not matches(rule.on, target):
                 continue
@@ -206,11 +241,11 @@ class Server:
             n = self._decided[index]
             self._decided[index] += 1
             if rule.plan is None:
-                return rule.fault or ()
+                return index, rule.fault or ()
             if n < len(rule.plan):
-                return rule.plan[n]
-            return {"repeat": rule.plan[n % len(rule.plan)], "last": rule.plan[-1]}.get(rule.then, ())
-        return ()
+                return index, rule.plan[n]
+            return index, {"repeat": rule.plan[n % len(rule.plan)], "last": rule.plan[-1]}.get(rule.then, ())
+        return -1, ()
 
     def _answer(self, target: Target, *, signed: bool, conditional: bool) -> Answer:
         """Return what the well-behaved backend answers."""
