@@ -200,7 +200,8 @@ def _faults(facts: Facts) -> list[str]:
         """A fault is one thing that goes wrong at one *phase* of an exchange. At `request` the backend has not run;
         from `response` on its effect is committed. A step of a scenario is one fault, or a list of faults that act
         together; a fault is written as `name` or `name: settings`. Faults before HTTP belong to rules
-        `on: connection`."""
+        `on: connection`. What curl, httpx, browsers and Node's fetch make of each, in several forms and with several
+        options, stands together in [seen-by.md](seen-by.md)."""
     )
     rows = []
     for item in facts.faults:

@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx
 from docs_facts import ROOT, paragraph, table
+from seen_by_chunks import InChunks
 from seen_by_forms import BASELINE, BIG, FORMS, PATIENCE, REQUESTS, Form, Variant
 from seen_by_tools import Chromium, Curl, Httpx, Node, Openssl, Target, Tool, chromium, scratch
 
@@ -58,9 +59,10 @@ class NotSeen(Exception):
 
 @dataclass
 class Bench:
-    """The server, and the tools that are at hand or missing."""
+    """The server, another one whose answers come in chunks, and the tools that are at hand or missing."""
 
     url: str
+    chunked: str
     authority: str
     tools: list[Tool] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
@@ -69,13 +71,15 @@ class Bench:
         """Return what a tool makes of a fault in a session of its own, which ends with it."""
         if form.door == "name":
             return ", then ".join(tool.meet(self._target(form, NOWHERE, {}), options))
-        own = {"own_port": form.door != "session", "tls": form.door in ("tls", "http2")}
         if form.door == "http2" and tool.name == "httpx":
             options = {**options, "http2": True}
-        with Control(self.url) as control, control.session(**own) as session:
-            target = self._target(form, session.base_url, _tokens(session) if form.door == "session" else {})
+        in_session = form.door in ("session", "chunks")
+        own = {"own_port": not in_session, "tls": form.door in ("tls", "http2")}
+        where = self.chunked if form.door == "chunks" else self.url
+        with Control(where) as control, control.session(**own) as session:
+            target = self._target(form, session.base_url, _tokens(session) if in_session else {})
             if form.fault is not None:
-                on = REQUESTS[form.request].operation if form.door in ("session", "http2") else "connection"
+                on = REQUESTS[form.request].operation if in_session or form.door == "http2" else "connection"
                 rules = [{"on": on, "fault": form.fault}]
                 control.set_scenario(session.id, {"title": "Seen by", "faults": rules})
             found = tool.meet(target, options)
@@ -266,9 +270,13 @@ def _met(seen: Iterable[str]) -> Iterable[tuple[str, str, str]]:
         for form in FORMS[name]:
             request = REQUESTS[form.request]
             label = f"{name} {form.label}".strip()
-            door = {"tls": ", over TLS", "own": "", "session": "", "name": " of a name that nobody has"}.get(
-                form.door, ", over HTTP/2"
-            )
+            door = {
+                "tls": ", over TLS",
+                "own": "",
+                "session": "",
+                "name": " of a name that nobody has",
+                "chunks": ", answered in chunks",
+            }.get(form.door, ", over HTTP/2")
             twice = ", twice" if form.again else ""
             yield label, f"`{_written(form.fault)}`", f"`{request.method} {request.path}`{door}{twice}"
 
@@ -333,11 +341,18 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in sorted({*options.faults, *FORMS, *known} - (set(FORMS) & set(known))):
         parser.error(f"{name} is no fault, or scripts/seen_by_forms.py does not say in which form to meet it")
     names = options.faults or known
-    server = LiveServer(Workspace(ROOT), http2=True)
-    with LiveServerThread(server) as thread, scratch() as folder, Control(thread.base_url) as control:
+    workspace = Workspace(ROOT)
+    server = LiveServer(workspace, http2=True)
+    other = LiveServer(workspace, backend=InChunks(workspace.backend()))
+    with (
+        LiveServerThread(server) as thread,
+        LiveServerThread(other) as chunked,
+        scratch() as folder,
+        Control(thread.base_url) as control,
+    ):
         authority = control.authority()
         Path(folder, "ca.pem").write_text(authority, encoding="utf-8")
-        bench = Bench(thread.base_url, authority)
+        bench = Bench(thread.base_url, chunked.base_url, authority)
         browser = _gather(bench, Path(folder))
         try:
             return _run(bench, names, options)

@@ -60,7 +60,7 @@ class Form:
         label: stands behind what is seen in this form; empty for the form that comes first.
         request: which of ``REQUESTS``.
         door: where: in a session of the server's port, at a port of the session's own, there with TLS, there with
-            HTTP/2, too, or nowhere.
+            HTTP/2, too, in a session of a server whose answers come in chunks, or nowhere.
         big: whether the request's body is longer than the buffers.
         slow: from how many seconds on an answer is called slow; 0: never.
         again: whether the same client asks a second time.
@@ -71,7 +71,7 @@ class Form:
     fault: Any
     label: str = ""
     request: str = "settings"
-    door: Literal["session", "own", "tls", "name", "http2"] = "session"
+    door: Literal["session", "own", "tls", "name", "http2", "chunks"] = "session"
     big: bool = False
     slow: float = 0.0
     again: bool = False
@@ -113,7 +113,12 @@ def _tls(fault: str) -> tuple[Form, ...]:
 
 
 def _ends(name: str) -> tuple[Form, ...]:
-    return (Form(name), Form({name: {"at": "head"}}, "after the head"), Form({name: {"at": "body"}}, "in the body"))
+    head, body = {name: {"at": "head"}}, {name: {"at": "body"}}
+    return (Form(name), Form(head, "after the head"), Form(body, "in the body"), _in_chunks(body))
+
+
+def _in_chunks(fault: Any) -> Form:
+    return Form(fault, "where the answer comes in chunks", door="chunks")
 
 
 def _upload(name: str, variants: tuple[Variant, ...] = ()) -> tuple[Form, ...]:
@@ -134,6 +139,7 @@ BASELINE = (
     Form(None, request="health", door="own"),
     Form(None, request="health", door="tls"),
     Form(None, request="health", door="http2"),
+    Form(None, door="chunks"),
 )
 """Without a fault every tool gets what it asks for; where one does not, it is not set up, and nothing is measured."""
 
@@ -194,6 +200,7 @@ FORMS: dict[str, tuple[Form, ...]] = {
     "throttle": (Form({"throttle": 1500}, request="users", slow=1.5, variants=(HASTY[0], *HASTY[2:])),),
     "truncate": (
         Form("truncate"),
+        _in_chunks("truncate"),
         Form({"truncate": {"ending": "reset"}}, "(RST)"),
         Form({"truncate": {"ending": "stall"}}, "(stall)", variants=IMPATIENT),
     ),

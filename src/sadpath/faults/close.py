@@ -24,9 +24,12 @@ class Close(Ends):
     in_http2: ClassVar[str] = "GOAWAY (NO_ERROR, the latest stream), then FIN: every stream on the connection ends"
     scalar: ClassVar[str | None] = "at"
     seen_by: ClassVar[dict[str, str]] = {
-        "curl": "exit 52; exit 18 after the head and in the body",
+        "curl": "exit 52; exit 18 after the head and in the body and where the answer comes in chunks",
         "httpx": "RemoteProtocolError",
-        "browser": "net::ERR_EMPTY_RESPONSE; net::ERR_CONTENT_LENGTH_MISMATCH after the head and in the body",
+        "browser": (
+            "net::ERR_EMPTY_RESPONSE; net::ERR_CONTENT_LENGTH_MISMATCH after the head and in the body; "
+            "net::ERR_INCOMPLETE_CHUNKED_ENCODING where the answer comes in chunks"
+        ),
     }
 
     async def act(self, exchange: Exchange) -> None:

@@ -29,8 +29,8 @@ class Truncate(Fault):
         "curl": "exit 18; exit 56 (RST); pending (stall); exit 28 (stall) with --max-time",
         "httpx": "RemoteProtocolError; ReadError (RST); ReadTimeout (stall)",
         "browser": (
-            "net::ERR_CONTENT_LENGTH_MISMATCH; net::ERR_CONNECTION_RESET (RST); pending (stall); TimeoutError "
-            "(stall) with AbortSignal.timeout"
+            "net::ERR_CONTENT_LENGTH_MISMATCH; net::ERR_INCOMPLETE_CHUNKED_ENCODING where the answer comes in chunks; "
+            "net::ERR_CONNECTION_RESET (RST); pending (stall); TimeoutError (stall) with AbortSignal.timeout"
         ),
     }
 
