@@ -160,11 +160,14 @@ def test_schemathesis_finds_nothing_in_the_control_api(url: str, tmp_path: Path)
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()",
         "--config-file", str(tmp_path / "schemathesis.toml"), "run", str(tmp_path / "control.json"),
         "--url", f"{url}/__admin", "--exclude-path", "/events", "--checks", "all", "--no-color", "--warnings", "off",
-        "--exclude-checks", "positive_data_acceptance,ignored_auth,unsupported_method",
+        "--request-timeout", "60", "--exclude-checks", "positive_data_acceptance,ignored_auth,unsupported_method",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     generated = re.search(r"(\d+) generated", done.stdout)
+    linked = re.search(r"API Links: *(\d+) covered", done.stdout)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert generated
     assert int(generated[1]) > 200
+    assert linked, done.stdout
+    assert int(linked[1]) >= 6  # sessions that were made are used, by the links of the document

@@ -30,6 +30,9 @@ _PROBLEMS = {
 }
 
 
+_BUSY = {"inline": {"title": "Busy once", "faults": [{"on": "*", "plan": [{"status": 503}]}]}}
+
+
 def _operation(
     summary: str,
     answers: Mapping[int, tuple[str, str | None, dict[str, Any]]],
@@ -61,8 +64,40 @@ def _query(name: str, what: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": what, "schema": {"type": "string", **schema}}
 
 
+_IDS = {
+    "get /health": "getHealth",
+    "get /version": "getVersion",
+    "get /scenarios": "listScenarios",
+    "get /scenarios/{name}": "getScenario",
+    "get /faults": "listFaults",
+    "get /ca.pem": "getAuthority",
+    "get /events": "watchEvents",
+    "get /sessions": "listSessions",
+    "post /sessions": "createSession",
+    "get /sessions/{id}": "getSession",
+    "delete /sessions/{id}": "deleteSession",
+    "put /sessions/{id}/scenario": "setScenario",
+    "post /sessions/{id}/reset": "resetSession",
+    "post /sessions/{id}/clock": "advanceClock",
+    "get /sessions/{id}/journal": "getJournal",
+}
+"""What each operation is called by programs that are made from the document."""
+
+
 def _paths() -> dict[str, Any]:
-    return _about_the_server() | _about_sessions()
+    paths = _about_the_server() | _about_sessions()
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            if method != "parameters":
+                operation["operationId"] = _IDS[f"{method} {path}"]
+    made = paths["/sessions"]["post"]["responses"]["201"]
+    made["links"] = {name: _same_session(name) for which, name in _IDS.items() if "/sessions/{id}" in which}
+    return paths
+
+
+def _same_session(operation: str) -> dict[str, Any]:
+    """Return the link by which a session that was made is used."""
+    return {"operationId": operation, "parameters": {"id": "$response.body#/id"}}
 
 
 def _about_the_server() -> dict[str, Any]:
@@ -158,10 +193,10 @@ def _models() -> dict[str, Any]:
     created = messages.CreateSession.model_fields
     if set(created) != {"name", "scenario", "seed", "own_port", "tls", "ttl"}:
         raise AssertionError("the document of the control API is behind its messages")
-    return _asked(text, optional, duration) | _answered(text, optional)
+    return _asked(optional, duration) | _answered(text, optional)
 
 
-def _asked(text: dict[str, Any], optional: dict[str, Any], duration: dict[str, Any]) -> dict[str, Any]:
+def _asked(optional: dict[str, Any], duration: dict[str, Any]) -> dict[str, Any]:
     return {
         "CreateSession": {
             "type": "object",
@@ -178,9 +213,12 @@ def _asked(text: dict[str, Any], optional: dict[str, Any], duration: dict[str, A
         "PutScenario": {
             "type": "object",
             "additionalProperties": False,
-            "properties": {"name": text, "inline": {"type": "object", "description": "a whole scenario"}},
-            "minProperties": 1,
-            "maxProperties": 1,
+            "properties": {
+                "name": optional,
+                "inline": {"type": ["object", "null"], "description": "a whole scenario"},
+            },
+            "oneOf": [_one_of_two("name", "string", "inline"), _one_of_two("inline", "object", "name")],
+            "examples": [_BUSY],
         },
         "AdvanceClock": {
             "type": "object",
@@ -189,6 +227,10 @@ def _asked(text: dict[str, Any], optional: dict[str, Any], duration: dict[str, A
             "properties": {"advance": duration},
         },
     }
+
+
+def _one_of_two(name: str, kind: str, other: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"type": kind}, other: {"type": "null"}}}
 
 
 def _answered(text: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
