@@ -106,6 +106,20 @@ def test_the_network_came_back() -> None:
     assert story.verdict("AUTH-06") == "pass"
 
 
+@pytest.mark.parametrize(("op", "pages", "verdict"), [
+    ("users.list", True, "pass"), ("users.list", False, "fail"), ("orders.list", True, "fail"),
+])  # fmt: skip
+def test_the_next_page_may_ask_again(op: str, pages: bool, verdict: str) -> None:
+    """AUTH-06 lets a walk whose page came from the cache ask for the next one, and present the token once more."""
+    story = Story()
+    walk = story.call(op, {"limit": 20}, pages=pages)
+    _fail(story, "reset")
+    story.refresh(400, issues=None)
+    walk.fails("unauthorized", 400)
+
+    assert story.verdict("AUTH-06") == verdict
+
+
 # AUTH-10
 
 

@@ -73,6 +73,20 @@ def test_how_a_connection_ended_is_blurred() -> None:
     assert before.known_at == within.known_at == 10.2
 
 
+@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
+def test_a_cut_answer_may_have_come_too_late(before: float, after: float) -> None:
+    """A client that waited too long for the head, or for the rest, of an answer that was cut may have left by then."""
+    first, at = 10.0 + before, 10.0 + before + after
+    cut = _exchange(t_first_byte=first, t_last_byte=first, t_ended=at, bytes_sent=205, ended=Ended("fin", "server"))
+    sight = look(cut, EXACT)
+
+    late = max(first - 10.0, at - first) >= 1.0 - 1e-6
+    assert ("timeout.read" in sight.failures) == late
+    assert sight.known_at == pytest.approx(
+        at if not late else min(at, 11.0 if first - 10.0 >= 1.0 - 1e-6 else first + 1)
+    )
+
+
 def test_a_cut_within_the_head_hides_the_status() -> None:
     """A status whose head was cut may never have been read."""
     cut = FiredFault("truncate", "head")

@@ -165,9 +165,11 @@ def look(exchange: ExchangeEvent, limits: Limits) -> Sight:
     if exchange.ended.by == "server":
         at = exchange.t_ended if exchange.t_ended is not None else exchange.t_arrived
         met = _CUT if head else _CLOSED_EARLY
-        in_time = limits.in_time(at - _last_progress(exchange)) and limits.before_end(at)
+        head_in_time = limits.in_time(first - exchange.t_arrived)
+        in_time = head_in_time and limits.in_time(at - _last_progress(exchange)) and limits.before_end(at)
         failures = met if in_time else met | _own_limits(exchange, at, limits)
-        known_at = at if in_time else limits.earliest(_last_progress(exchange), at)
+        since = _last_progress(exchange) if head_in_time else exchange.t_arrived
+        known_at = at if in_time else limits.earliest(since, at)
         return Sight(exchange, status, told, whole=False, sure=False, failures=failures, clear=True, known_at=known_at)
     return _left(exchange, status, told, limits)
 

@@ -27,14 +27,19 @@ def _single_flight(policy: Policy) -> bool:
 
 
 def _causes(renewals: Renewals, after: float, until: float) -> int:
-    """Return how many calls may have asked for a refresh of their own between two times, by a 401 or as they began."""
+    """Return how many calls may have asked for a refresh of their own between two times, by a 401 or as they began.
+
+    A walk asks anew for each page, also behind one that came from the cache because a refresh had failed.
+    """
     trace = renewals.trace
     refused = [item.t_first_byte for item in renewals.rejected if item.t_first_byte is not None]
     began = [call.t_started for call in trace.calls if call.phase == "case"]
     # Told of the network, a client may ask for things behind its calls; when that was is not known.
     hints = sum(isinstance(step, Offline) for step in trace.scenario.calls)
     since = after - trace.limits(None).race
-    return hints + sum(since < cause <= until + trace.margin for cause in (*refused, *began))
+    cached = trace.policy.cache.operations or {}
+    walks = sum(call.pages and call.op in cached and call.overlaps(after, until) for call in trace.case_calls())
+    return hints + walks + sum(since < cause <= until + trace.margin for cause in (*refused, *began))
 
 
 def _shown(sight: Sight) -> str:
@@ -92,7 +97,7 @@ AUTH_06 = Clause(
     source="RFC 9700 §4.14",
     why="The server has rotated the token already and takes the second request for theft: the user is signed out "
     "everywhere (react-native-auth0#1374).",
-    may_read=RENEWAL_READS,
+    may_read=(*RENEWAL_READS, "cache.operations"),
     needs=("token_refresh",),
     timed=True,
 )
@@ -219,6 +224,7 @@ AUTH_10 = Clause(
     reads=("auth.single_flight",),
     may_read=(
         *REFUSAL_READS,
+        "cache.operations",
         "retry.max_retries",
         "retry.statuses",
         "retry.statuses_if_told",
