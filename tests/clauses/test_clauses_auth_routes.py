@@ -225,3 +225,122 @@ def test_a_refresh_that_failed_is_one() -> None:
 def test_tokens_must_be_renewed_at_all(name: str) -> None:
     """The clauses about what gives reason to refresh are unsupported for a client that renews no tokens."""
     assert Story(capabilities=ALL - {"token_refresh"}).verdict(name) == "unsupported"
+
+
+# What is said, and what just counts
+
+
+@pytest.mark.parametrize(("args", "asked"), [(LOGIN, "a login"), (HEALTH, "GET /health, which needs none")])
+def test_the_sentences_on_open_routes(args: dict[str, Any], asked: str) -> None:
+    """AUTH-05 says which 401 it was, what it answers, and what the client did about it."""
+    after = f"After the 401 of exchange 2, which answers {asked}, the client"
+    story, call = _refused_openly(args)
+    story.refresh()
+    call.fails("unauthorized", 401)
+    assert story.sentences("AUTH-05") == [
+        "Exchange 3 renewed the session because of the 401 of exchange 2, which says nothing about the token: it answers "
+        f"{asked}."
+    ]
+    for result, said, exchanges in (
+        (Result(signed_in=True, logouts=2), "ended 2 sessions by itself", (2,)),
+        (Result(signed_in=False, logouts=0), "is signed out at the end", (2,)),
+    ):
+        story, call = _refused_openly(args, result)
+        call.meets(401).fails("unauthorized", 401)
+        found = story.judge("AUTH-05").findings
+        assert [(item.sentence, item.exchanges) for item in found] == [(f"{after} {said}.", exchanges)]
+    story, call = _refused_openly(args, Result())
+    call.fails("unauthorized", 401)
+    for number in (2, 3):
+        story.call(args={"id": number}, token=None).meets(200, sent_headers=BARE).ok()
+    found = story.judge("AUTH-05").findings
+    assert [(item.sentence, item.exchanges) for item in found] == [
+        (f"{after} had no token any more in exchange 3.", (2, 3))
+    ]
+
+
+@pytest.mark.parametrize("how", ["no token at all", "before", "open route", "another name", "unknown", "a logout"])
+def test_what_shows_no_lost_session(how: str) -> None:
+    """AUTH-05 takes a client for signed out only where it sends a request without the token that it had."""
+    story = Story(result=Result())
+    if how == "before":
+        story.call(args={"id": 2}, token=None).meets(200, sent_headers=BARE).ok()
+    token = None if how == "no token at all" else 1
+    story.call(token=token).meets(200, sent_headers=BARE if token is None else SIGNED).ok()
+    call = story.call("http", LOGIN, token=None).meets(401)
+    call.fails("unauthorized", 401)
+    if how == "open route":
+        story.call("http", HEALTH, token=None).meets(200, sent_headers=BARE).ok()
+    elif how == "another name":
+        story.call(args={"id": 2}, token=None).meets(200, sent_headers=[("AUTHORIZATION", "Bearer x")]).ok()
+    elif how == "a logout":
+        story.call("auth.logout", {}).meets(204, body=b"").ok()
+        story.call(args={"id": 2}, token=None).meets(401, sent_headers=BARE).fails("unauthorized", 401)
+
+    assert story.verdict("AUTH-05") == "pass"
+
+
+def test_a_refresh_long_after_is_no_consequence() -> None:
+    """AUTH-05 and AUTH-12 blame a 401, or another status, for a refresh that came before the call went on."""
+    for args, status in ((LOGIN, 401), ({"method": "GET", "path": "/users/1"}, 403)):
+        for later, verdict in ((0.0, "fail"), (0.3, "pass")):
+            story = Story()
+            call = story.call("http", args, token=None if args is LOGIN else 1).meets(status)
+            call.meets(status)
+            story.events[0].t_ended = story.events[0].t_last_byte
+            story.refresh(at=story.events[0].t_ended + 0.001 if not later else story.t + later)  # type: ignore[operator] # it has ended
+            call.fails("unauthorized", status)
+            if later:
+                story.tellings[0].ended = story.events[1].t_arrived + 0.01
+            assert story.verdict("AUTH-05" if args is LOGIN else "AUTH-12") == verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "alone"), [(300, False), (399, False), (400, True), (402, True), (499, True), (500, False), (503, False)]
+)
+def test_which_statuses_put_it_to_the_test(status: int, alone: bool) -> None:
+    """AUTH-12 is exercised by every 4xx but 401, and looks at what follows any error."""
+    story = Story()
+    story.call().meets(status).fails("unexpected_status", status)
+    assert story.verdict("AUTH-12") == ("pass" if alone else "not_exercised")
+
+    story = Story()
+    story.call(args={"id": 2}).meets(404).fails("not_found", 404)
+    story.t += 1.0
+    call = story.call().meets(status)
+    story.refresh()
+    call.fails("unexpected_status", status)
+    assert story.verdict("AUTH-12") == ("fail" if status >= 400 else "pass")
+
+
+def test_its_sentence_and_the_first_of_several() -> None:
+    """AUTH-12 says which status it was, and finds one thing of a request."""
+    story = Story()
+    call = story.call().meets(403)
+    story.refresh()
+    call.meets(403, token=2)
+    story.refresh(presents=2, issues=3)
+    call.fails("forbidden", 403)
+
+    assert story.sentences("AUTH-12") == [
+        "Call c0/0 (users.get id=1) got a 403 in exchange 1, and the client renewed its session (exchange 2) though the "
+        "token had not been refused."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("how", "wrong"),
+    [(0, "without a body"), (1, "without a body"), (2, "whose body is no JSON"), (len(BODIES), "whose body broke off"),
+     (len(BODIES) + 1, "whose body never came to its end")],
+)  # fmt: skip
+def test_what_is_wrong_with_the_body(how: int, wrong: str) -> None:
+    """AUTH-13 says why the body of a 401 could not be read, and how the call ended."""
+    story = Story()
+    call = story.call()
+    _refuse(call, how)
+    call.fails("decode", 401)
+
+    assert story.sentences("AUTH-13") == [
+        f"Call c0/0 (users.get id=1) got a 401 {wrong} in exchange 1 and failed as decode (401); the client never tried "
+        "to renew its session."
+    ]
