@@ -24,7 +24,7 @@ from sadpath.scenario.model import Advance, Call, Fault, Given, Offline, Paralle
 from sadpath.scenario.vocabulary import FAULTS, Phase
 from sadpath.scenario.yamlfile import YamlFile
 from sadpath.strategies import Api, Times, calls, faults, plans, policies, rules, scenarios, schedules, steps, worlds
-from sadpath.strategies.settings import DRAWN_IN_SCENARIOS
+from sadpath.strategies.settings import DRAWN_IN_SCENARIOS, drawn_faults
 from sadpath.verify.contract import load_contract
 from sadpath.verify.needs import lacking
 from sadpath.verify.policy import Policy
@@ -144,9 +144,12 @@ def _smallest(names: list[str]) -> str:
     return find(faults(names=names), lambda _: True).name
 
 
+BY_SEVERITY = ["status", "delay", "truncate", "malformed_json", "close", "reset", "stall"]
+
+
 def test_gentler_faults_are_smaller() -> None:
     """Where either of two faults would do, shrinking ends with the gentler one; and pass is smaller than all."""
-    order = ["status", "delay", "truncate", "malformed_json", "close", "reset", "stall"]
+    order = BY_SEVERITY
     found = [(one, _smallest([one, other])) for index, one in enumerate(order) for other in order[index + 1 :]]
 
     assert [pair for pair in found if pair[0] != pair[1]] == []
@@ -155,9 +158,10 @@ def test_gentler_faults_are_smaller() -> None:
 
 def test_all_others_stand_between_a_status_and_an_end() -> None:
     """Whatever else the catalogue has is shrunk to a status where that would do, and stands for a connection's end."""
-    others = [kind.name for kind in FAULTS if kind.phase != "connection" and kind.name not in DRAWN_IN_SCENARIOS]
+    ordered = {"unauthorized", "expire_token", "invalid_grant", "html", "half_close", *BY_SEVERITY}
+    others = [name for name in drawn_faults() if name not in ordered]
 
-    assert len(others) > 30
+    assert len(others) > 25
     assert {_smallest([name, "status"]) for name in others} == {"status"}
     assert {name: _smallest([name, "stall"]) for name in others} == {name: name for name in others}
 
@@ -212,6 +216,12 @@ def test_reading_comes_before_writing() -> None:
 
 # How much is drawn
 
+EVERYDAY = {
+    "status", "unauthorized", "expire_token", "invalid_grant", "delay", "truncate", "html", "malformed_json", "close",
+    "reset", "stall",
+}  # fmt: skip
+"""What clients meet every day."""
+
 
 def test_cases_are_short_and_various() -> None:
     """A case has one call more often than several, nearly always a fault, and now and then everything else."""
@@ -234,6 +244,8 @@ def test_cases_are_short_and_various() -> None:
     assert sum(size * count for size, count in sizes.items()) / len(drawn) < 2.5
     assert sum(bool(scenario.all_faults()) for scenario in drawn) > len(drawn) * 0.6
     assert {fault.name for scenario in drawn for fault in scenario.all_faults()} == set(DRAWN_IN_SCENARIOS)
+    everyday = sum(fault.name in EVERYDAY for scenario in drawn for fault in scenario.all_faults())
+    assert everyday > sum(len(scenario.all_faults()) for scenario in drawn) / 2
     assert {type(step) for scenario in drawn for step in scenario.calls} >= {Call, Parallel, Advance, Offline}
     assert {scenario.given.cache for scenario in drawn} >= {"empty", "fresh", "stale", "other_user", "corrupt"}
 
