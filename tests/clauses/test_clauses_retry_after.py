@@ -308,3 +308,157 @@ def test_another_time_is_not_zero() -> None:
         story = Story()
         story.call().meets(503, headers=headers).waits(0.02).meets(200).ok()
         assert story.verdict("RETRY-11") == "not_exercised"
+
+
+# What is said, and what just counts
+
+TITLE = "Call c0/0 (users.get id=1)"
+
+
+def test_the_sentences_on_what_was_not_read() -> None:
+    """RETRY-08 says when the client came back, or what its failure says, and what it was told."""
+    early, misread = Story(policy=ROOMY), Story(policy=ROOMY)
+    _told(early, "2").waits(0.5).meets(200).ok()
+    _says(misread, 100, 10)
+
+    assert early.sentences("RETRY-08") == [
+        f"{TITLE} did not read Retry-After: 2, a number of seconds, in exchange 1: it came back after 0.500 s (exchange "
+        "2), not after 2.000 s at least."
+    ]
+    assert misread.sentences("RETRY-08") == [
+        f"{TITLE} misread Retry-After: 100, a number of seconds, in exchange 1: its failure says to come back after "
+        "10.0 s."
+    ]
+
+
+def test_the_sentences_on_nonsense() -> None:
+    """RETRY-09 says how a call ended, or how long it waited, and what its back-off would be."""
+    short, long, gone, bug = (Story(policy={"retry": {"jitter": "none"}}) for _ in range(4))
+    _told(short, "soon").waits(0.005).meets(200).ok()
+    _told(long, "soon").waits(0.5).meets(200).ok()
+    _told(gone, "soon").fails("server", 503)
+    _told(bug, "soon").fails("bug")
+    asked = "on an unreadable Retry-After ('soon') in exchange 1"
+
+    assert [story.sentences("RETRY-09")[0] for story in (short, long, gone, bug)] == [
+        f"{TITLE} waited 0.005 s before retry 1 (exchange 2), where its back-off is at least 0.020 s, {asked}.",
+        f"{TITLE} waited 0.500 s before retry 1 (exchange 2), where its back-off is at most 0.020 s, {asked}.",
+        f"{TITLE} failed as server (503) {asked}, with retries left.",
+        f"{TITLE} broke down {asked}.",
+    ]
+
+
+def test_the_sentences_on_too_long_a_time() -> None:
+    """RETRY-10 says what was asked, what the client promises, and what it did."""
+    early, beyond, silent, wrong = (Story(policy=CAPPED) for _ in range(4))
+    deadline = Story(policy={"timeouts": {"total": "10s"}, "retry": {"retry_after_cap": "60s"}})
+    _told(early, "60").waits(7.0).meets(200).ok()
+    _told(beyond, "60").waits(60.0).meets(200).ok()
+    _says(silent, 60, None)
+    _says(wrong, 60, 5)
+    _told(deadline, "12").waits(2.0).meets(200).ok()
+    asked = "asked for 60.0 s in exchange 1"
+
+    assert [story.sentences("RETRY-10")[0] for story in (early, beyond, silent, wrong, deadline)] == [
+        f"{TITLE} came back after 7.000 s (exchange 2), where the server {asked} and the client waits 5.000 s at most: "
+        "it should give up.",
+        f"{TITLE} waited 60.0 s (exchange 2) as the server {asked}, where the client waits 5.000 s at most: it should "
+        "give up.",
+        f"{TITLE} failed as server (503) without saying how long, where the server {asked}.",
+        f"{TITLE} says to come back after 5.000 s, where the server {asked}.",
+        f"{TITLE} came back after 2.000 s (exchange 2), where the server asked for 12.0 s in exchange 1 and the client "
+        "has less time than that: it should give up.",
+    ]
+
+
+def test_the_sentences_on_zero() -> None:
+    """RETRY-11 counts what was sent, or says how soon the client came back."""
+    often = Story(policy={"retry": {"max_retries": 1, "jitter": "none"}})
+    call = _told(often, "0")
+    for _ in range(2):
+        call.waits(0.3).meets(503, headers=_headers("0"))
+    call.fails("server", 503)
+    soon = Story(policy={"retry": {"jitter": "none"}})
+    _told(soon, "0").waits(0.005).meets(200).ok()
+
+    assert often.sentences("RETRY-11") == [
+        f"{TITLE} was told to come back at once, and was sent 3 times (exchanges 1, 2 and 3), where the contract allows "
+        "2 attempts."
+    ]
+    assert soon.sentences("RETRY-11") == [
+        f"{TITLE} came back after 0.005 s (exchange 2) when exchange 1 said Retry-After: 0, where its back-off is at "
+        "least 0.020 s."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"), [(97.9, "fail"), (99.5, "pass"), (101.5, "pass"), (102.5, "fail"), (100.0, "pass")]
+)
+def test_how_exactly_a_failure_must_say_it(says: float, verdict: str) -> None:
+    """RETRY-08 and RETRY-10 allow a second less, and two seconds more, than the server said."""
+    for policy in (ROOMY, CAPPED):
+        story = Story(policy=policy)
+        _says(story, 100, says)
+        assert story.verdict("RETRY-08") == verdict
+    assert story.verdict("RETRY-10") == verdict
+
+
+def test_what_is_left_when_the_call_ends() -> None:
+    """RETRY-08 lets a failure say what is left of the time when the call ends."""
+    for says, verdict in ((60.0, "pass"), (58.0, "fail")):
+        story = Story(policy=ROOMY)
+        call = _told(story, "100").waits(40.0).fails("server", 503)
+        assert call.outcome is not None
+        assert call.outcome.error is not None
+        call.outcome.error.retry_after_ms = says * 1000
+        assert story.verdict("RETRY-08") == verdict
+
+
+@pytest.mark.parametrize("how", ["of another status", "of an earlier attempt", "nothing told"])
+def test_what_is_no_report_of_it(how: str) -> None:
+    """RETRY-08 goes by a failure that is about the last answer, and names a time."""
+    story = Story(policy=ROOMY)
+    call = _told(story, "100")
+    if how == "of an earlier attempt":
+        call.waits(100.0).meets(503)
+    call.fails("server", 502 if how == "of another status" else 503)
+    assert call.outcome is not None
+    assert call.outcome.error is not None
+    call.outcome.error.retry_after_ms = None if how == "nothing told" else 1000.0
+
+    assert story.verdict("RETRY-08") == ("pass" if how == "of an earlier attempt" else "not_exercised")
+
+
+@pytest.mark.parametrize(("told", "verdict"), [("0", "not_exercised"), ("5", "not_exercised"), ("6", "pass")])
+def test_which_waits_show_that_it_was_read(told: str, verdict: str) -> None:
+    """RETRY-08 is exercised by a wait that is longer than any of the client's own."""
+    story = Story(policy={**ROOMY, "retry": {"first_delay": "5s", "max_delay": "5s", "jitter": "none"}})
+    _told(story, told).waits(7.0).meets(200).ok()
+
+    assert story.verdict("RETRY-08") == verdict
+
+
+@pytest.mark.parametrize("how", ["well", "hangs", "another page", "escaped", "other status"])
+def test_who_gives_up_without_a_failure_of_that(how: str) -> None:
+    """RETRY-09 and RETRY-10 look at how a call ended on that answer, and at nothing else."""
+    for name, value in (("RETRY-09", "soon"), ("RETRY-10", "60")):
+        story = Story(policy=CAPPED)
+        call = story.call("users.list" if how == "another page" else "users.get", pages=how == "another page")
+        call.meets(503, headers=_headers(value), query="page=1")
+        if how == "well":
+            call.ok(source="cache")
+        elif how == "hangs":
+            call.hangs()
+        elif how == "another page":
+            call.meets(404, query="page=2").fails("not_found", 404)
+        elif how == "escaped":
+            call.fails("other", escaped=True)
+        else:
+            call.fails("not_found", 404)
+        found = story.verdict(name)
+        if how in ("hangs", "another page"):
+            assert found == "not_exercised"
+        elif how == "escaped":
+            assert found == ("fail" if name == "RETRY-09" else "not_exercised")
+        else:
+            assert found == ("pass" if name == "RETRY-10" else "fail")
