@@ -25,9 +25,9 @@ from typer.core import TyperGroup
 from sadpath import __version__
 from sadpath.core.errors import AuthorError, DriverError, FileProblem, FileProblems, SubjectError
 
-__all__ = ["Format", "RootOption", "app", "complain", "run", "say", "verb"]
+__all__ = ["Format", "RootOption", "app", "complain", "group", "run", "say", "verb"]
 
-VERBS = ("serve", "verify", "replay", "report", "init", "list", "show", "lint", "schema")
+VERBS = ("serve", "verify", "replay", "report", "init", "list", "show", "lint", "schema", "driver")
 """The order in which help shows the verbs; others come after them."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -88,8 +88,15 @@ def _options(
     """Carry the options that stand before a verb."""
 
 
-def verb(function: Function, *, name: str | None = None) -> Function:
-    """Make a function a verb of the command line; its name, unless given, is the function's."""
+def group(name: str, about: str) -> typer.Typer:
+    """Return a verb that has verbs of its own, for ``verb`` to add to; ``about`` is what help says of it."""
+    made = typer.Typer(name=name, no_args_is_help=True, pretty_exceptions_enable=False, help=about)
+    app.add_typer(made)
+    return made
+
+
+def verb(function: Function, *, name: str | None = None, of: typer.Typer = app) -> Function:
+    """Make a function a verb of the command line, or ``of`` a group; its name, unless given, is the function's."""
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -98,7 +105,7 @@ def verb(function: Function, *, name: str | None = None) -> Function:
             sys.stdout.flush()  # a pipe that is broken shows here, where it can be told from a failure
             return result
 
-    app.command(name or function.__name__.rstrip("_"))(guarded)
+    of.command(name or function.__name__.rstrip("_"))(guarded)
     return function
 
 

@@ -7,10 +7,13 @@ from typing import Protocol
 
 from sadpath.drivers.messages import DriverFault, Hello, Outcome, Result, Run, Unsupported
 
-__all__ = ["Driver", "End", "OnOutcome"]
+__all__ = ["Driver", "End", "OnOutcome", "Tap"]
 
 End = Result | Unsupported | DriverFault
 """How a run ends."""
+
+Tap = Callable[[str, str], None]
+"""Hears of what is ``sent`` and of what ``came``, as text: for those who look into a conversation."""
 
 OnOutcome = Callable[[Outcome], None]
 """Hears of each outcome as its call ends."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sadpath.core.clock import LoopClock
 from sadpath.core.errors import DriverError
-from sadpath.drivers.base import End, OnOutcome
+from sadpath.drivers.base import End, OnOutcome, Tap
 from sadpath.drivers.bounds import Bounds
 from sadpath.drivers.endpoints import Endpoint, plain_request
 from sadpath.drivers.messages import (
@@ -58,6 +58,7 @@ class ExecDriver:
     ) -> None:
         self.command = command
         self.name = name or command.name
+        self.tap: Tap | None = None
         self.endpoints: Mapping[str, Endpoint] = {}
         self._capabilities = capabilities
         self._bounds = bounds or Bounds()
@@ -115,6 +116,7 @@ class _Run:
             if long := [name for name, value in env.items() if len(value.encode()) > _LONGEST_VALUE]:
                 return Unsupported(id=self._run.id, why=f"{', '.join(long)} is longer than an environment can hold")
             clock = LoopClock()
+            self._tell("sent", " ".join(f"{name}={value}" for name, value in env.items() if name != "SADPATH_RUN"))
             try:
                 await self.process.start(self._driver.command, env=env, stdin=False)
                 begun = clock.now()
@@ -122,7 +124,12 @@ class _Run:
                 took = round((clock.now() - begun) * 1000, 3)
             finally:
                 await self.process.close()
+        self._tell("came", how_it_ended(self.process.code))
         return self._ending(took, on_outcome)
+
+    def _tell(self, what: str, text: str) -> None:
+        if self._driver.tap is not None:
+            self._driver.tap(what, text)
 
     def _environment(self, folder: Path) -> dict[str, str]:
         run, step = self._run, self._step
@@ -159,6 +166,7 @@ class _Run:
         elif cut:
             self._break(BrokenMessage(f"a message is longer than {self._bounds.line:,} bytes: {excerpt(line)}"))
         else:
+            self._tell("came", line.decode("utf-8", "backslashreplace"))
             defaults = {"id": self._run.id, "call": self._step.call}
             try:
                 self._answers.append(read_answer(line.removeprefix(MARK), defaults))

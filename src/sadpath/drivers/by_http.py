@@ -14,7 +14,7 @@ from typing import TypeVar
 import httpx
 
 from sadpath.core.errors import DriverError
-from sadpath.drivers.base import End, OnOutcome
+from sadpath.drivers.base import End, OnOutcome, Tap
 from sadpath.drivers.bounds import Bounds
 from sadpath.drivers.by_stdio import hello_message
 from sadpath.drivers.messages import PROTOCOL, Hello, Ok, Outcome, Pong, Result, Run
@@ -37,6 +37,7 @@ class HttpDriver:
     def __init__(self, url: str, *, bounds: Bounds | None = None) -> None:
         self.url = url
         self.name = url
+        self.tap: Tap | None = None
         self._bounds = bounds or Bounds()
         self._hello: Hello | None = None
         self._http: httpx.AsyncClient | None = None
@@ -137,16 +138,22 @@ class HttpDriver:
         """
         if self._http is None:
             self._http = httpx.AsyncClient(timeout=None, trust_env=False)  # noqa: S113 - asyncio.timeout bounds each message
+        self._tell("sent", line)
         kind = {"Content-Type": "application/json", "Accept": "application/x-ndjson", "Accept-Encoding": "identity"}
         try:
             async with self._http.stream("POST", self.url, content=line, headers=kind) as reply:
                 if reply.status_code != 200:
                     raise BrokenMessage(f"it replies with status {reply.status_code}, not 200")
                 async for raw in _lines(reply, self._bounds):
+                    self._tell("came", raw)
                     yield read_answer(raw)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = f"{type(error).__name__}: {error}".rstrip(": ")
             raise self._fault(f"cannot be reached, or broke off its reply ({why})") from error
+
+    def _tell(self, what: str, line: bytes) -> None:
+        if self.tap is not None:
+            self.tap(what, line.decode("utf-8", "backslashreplace").rstrip("\n"))
 
     def _fault(self, what: str) -> DriverError:
         return DriverError(f"the driver at {self.url} {what}")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from sadpath.core.errors import DriverError
-from sadpath.drivers.base import End, OnOutcome
+from sadpath.drivers.base import End, OnOutcome, Tap
 from sadpath.drivers.bounds import Bounds
 from sadpath.drivers.messages import PROTOCOL, DriverFault, Hello, Ok, Outcome, Pong, Result, Run, Unsupported
 from sadpath.drivers.process import Command, Lines, Process, Tail, how_it_ended
@@ -38,6 +38,9 @@ class StdioDriver:
     def __init__(self, command: Command, *, bounds: Bounds | None = None) -> None:
         self.command = command
         self.name = command.name
+        self.tap: Tap | None = None
+        self.stayed = False
+        """Whether a process had to be killed, for it did not end after ``bye``."""
         self._bounds = bounds or Bounds()
         self._hello: Hello | None = None
         self._life: _Life | None = None
@@ -90,7 +93,7 @@ class StdioDriver:
                 raise DriverError(f"{life.broken} (between two cases)")
             if life is not None and not life.retired:
                 return life
-            self._life = life = _Life(self.command, self._bounds)
+            self._life = life = _Life(self.command, self._bounds, self.tap)
             self._lives.add(life)
             try:
                 hello = await life.start()
@@ -140,6 +143,7 @@ class StdioDriver:
         for life in lives:
             life.bye()
         await asyncio.gather(*(life.process.close(0 if life.retired else self._bounds.grace) for life in lives))
+        self.stayed = any(life.process.stayed and not life.retired for life in lives)
 
 
 class _Talk:
@@ -159,13 +163,14 @@ class _Life:
     takes no new case. ``cases`` are those that it is at, and whether they have not been told of a failure.
     """
 
-    def __init__(self, command: Command, bounds: Bounds) -> None:
+    def __init__(self, command: Command, bounds: Bounds, tap: Tap | None) -> None:
         self.broken: str | None = None
         self.told = False
         self.retired = False
         self.cases: dict[str, bool] = {}
         self._command = command
         self._bounds = bounds
+        self._tap = tap
         self._log = Tail(bounds.log)
         self._volume = 0
         self._talks: dict[str, _Talk] = {}
@@ -203,7 +208,7 @@ class _Life:
             raise DriverError(self.broken)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[kind].append(answer)
-        self.process.write(line)
+        self._write(line)
         try:
             await asyncio.wait({answer}, timeout=seconds)
             return answer.result() if answer.done() else None
@@ -240,7 +245,7 @@ class _Life:
             raise DriverError(self.broken)
         talk = self._talks[run.id] = _Talk(run, on_outcome, self._bounds.log)
         try:
-            self.process.write(message("run", run))
+            self._write(message("run", run))
             await asyncio.wait({talk.end}, timeout=run.deadline_ms / 1000 + self._bounds.late)
             if not talk.end.done():
                 return await self._late(run, talk)
@@ -277,7 +282,15 @@ class _Life:
 
     def bye(self) -> None:
         """Ask the driver to end."""
-        self.process.write(message("bye"))
+        self._write(message("bye"))
+
+    def _write(self, line: bytes) -> None:
+        self._tell("sent", line)
+        self.process.write(line)
+
+    def _tell(self, what: str, line: bytes) -> None:
+        if self._tap is not None:
+            self._tap(what, line.decode("utf-8", "backslashreplace").rstrip("\n"))
 
     # What is heard
 
@@ -299,6 +312,7 @@ class _Life:
         if not line.startswith(MARK):
             self._stderr(line, cut)
             return
+        self._tell("came", line)
         try:
             if cut:
                 raise BrokenMessage(f"a message is longer than {self._bounds.line:,} bytes: {excerpt(line)}")

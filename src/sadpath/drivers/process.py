@@ -155,6 +155,8 @@ class Process(asyncio.SubprocessProtocol):
     ) -> None:
         self.code: int | None = None
         self.killed = False
+        self.stayed = False
+        """Whether it was still there when it had to be gone."""
         self._on_output = on_output
         self._on_end = on_end
         self._needs_stdout = needs_stdout
@@ -262,6 +264,7 @@ class Process(asyncio.SubprocessProtocol):
             if grace:
                 await self.ended(grace)
         finally:
+            self.stayed = not self.gone
             self.kill()
             self._told = True
             await self.ended(_AFTER_THE_END)
