@@ -236,7 +236,7 @@ def _units() -> list[bytes]:
 
 
 FILE_TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
-    "scenario": (scenario, lambda: _read("scenarios/*/*.yaml")),
+    "scenario": (scenario, lambda: _read("scenarios/*/*.yaml")[::4]),
     "inline": (inline, _inline),
     "contract": (contract, lambda: _read("contracts/clients/*.yaml")),
     "roles": (roles, lambda: _read("contracts/api/roles.yaml")),

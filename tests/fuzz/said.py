@@ -25,7 +25,7 @@ from sadpath.drivers.messages import (
 from sadpath.engine.asking import bearer, members_of
 from sadpath.engine.redact import Redactor
 from sadpath.engine.tokens import TokenLedger
-from sadpath.verify.http_rules import directives_of, lifetime_of, refusal
+from sadpath.verify.http_rules import directives_of, lifetime_of, places, refusal
 from sadpath.verify.sight import json_of, retry_after_of
 from sadpath.verify.told import told_by, unreadable
 
@@ -58,6 +58,7 @@ def told(data: bytes) -> None:
     lifetime = lifetime_of(event)
     assert lifetime is None or lifetime >= 0
     refusal(event, 10.0)
+    places([event])
 
 
 def messages(data: bytes) -> None:
@@ -98,7 +99,7 @@ def _told() -> list[bytes]:
         b"Retry-After: Tuesday, 14-Nov-23 22:15:20 GMT", b"Retry-After: soon", b"Retry-After: 99999999999999999999",
         b"Cache-Control: max-age=60, must-revalidate\nAge: 10", b"Expires: Tue, 14 Nov 2023 22:15:20 GMT",
         b"Cache-Control: no-cache=\"x\", stale-while-revalidate=5, no-store",
-        b"Retry-After: Tue, 14 Nov 2023 22:15:20 +0200", b"Expires: 0",
+        b"Retry-After: Tue, 14 Nov 2023 22:15:20 +0200", b"Expires: 0", b"Location: http://[::1]:80/s/s/x?y#z",
     ]  # fmt: skip
     return [_DATE + wait for wait in waits] + waits
 

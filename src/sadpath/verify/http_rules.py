@@ -94,7 +94,10 @@ def places(own: Iterable[ExchangeEvent]) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for item in own:
         found.add((item.path, item.query))
-        target = urlsplit(urljoin(item.path, header(item, "location") or ""))
+        try:
+            target = urlsplit(urljoin(item.path, header(item, "location") or ""))
+        except ValueError:  # such as http://[::1, which leads nowhere
+            continue
         found.add((target.path.removeprefix(f"/s/{item.session}"), target.query))
     return found
 
