@@ -392,3 +392,123 @@ def test_the_last_failure_before_it_took_the_entry() -> None:
         _refresh(story, story.t + 0.1, 404)
         story.call("settings.get", {}, at=story.t + after).meets(404).fails("not_found", 404)
         assert story.verdict("CACHE-12") == verdict
+
+
+# CACHE-07 and CACHE-10
+
+
+def _lost(*met: int, kind: str = "server", last: str = "503", gap: float = 0.0, **policy: Any) -> Story:
+    """Tell of a good read, of reads that met these statuses, and of one that finds no entry any more."""
+    cache = {"fallback_on": ["transport", 503], "evict_on": [], "max_stale": "100s", **policy}
+    story = _story(policy={"cache": cache, "timeouts": {"total": "60s"}}, t=0.0)
+    story.call().meets(200).ok()
+    story.t += gap
+    for status in met:
+        story.call().meets(status).fails("server", status)
+    call = story.call()
+    for _ in range(3):
+        (call.breaks() if last == "rst" else call.meets(int(last))).waits(0.3)
+    call.fails(kind, int(last) if last.isdigit() else None)
+    return story
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 411, 500])
+def test_what_may_take_an_entry_along(status: int) -> None:
+    """CACHE-07 lets 401, 404 and 410 take an entry away, and what is promised to; nothing else."""
+    assert _lost(status).verdict("CACHE-07") == ("pass" if status in (401, 404, 410) else "fail")
+    assert _lost(status, evict_on=[status]).verdict("CACHE-07") == "pass"
+
+
+@pytest.mark.parametrize(
+    ("last", "falls", "verdict"),
+    [("503", ["transport", 503], "fail"), ("503", ["transport"], "pass"), ("rst", ["transport", 503], "fail"),
+     ("rst", [503], "pass"), ("500", ["transport", 503], "pass")],
+)  # fmt: skip
+def test_upon_what_the_entry_was_due(last: str, falls: list[Any], verdict: str) -> None:
+    """CACHE-07 misses an entry only where the call met what it promises to fall back on."""
+    kind = "reset" if last == "rst" else "server"
+    assert _lost(500, kind=kind, last=last, fallback_on=falls).verdict("CACHE-07") == verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("server", "fail"), ("timeout.pool", "pass"), ("timeout.total", "pass"), ("unauthorized", "pass")],
+)
+def test_what_may_have_ended_the_call(kind: str, verdict: str) -> None:
+    """CACHE-07 misses no entry where the call ended for a reason of its own."""
+    assert _lost(500, kind=kind).verdict("CACHE-07") == verdict
+
+
+@pytest.mark.parametrize(
+    ("gap", "limit", "verdict"), [(8.5, "10s", "fail"), (9.5, "10s", "pass"), (50.0, None, "fail")]
+)
+def test_an_entry_that_may_be_too_old(gap: float, limit: str | None, verdict: str) -> None:
+    """CACHE-07 misses no entry that may have become too old."""
+    assert _lost(500, gap=gap, max_stale=limit).verdict("CACHE-07") == verdict
+
+
+def test_which_bad_answer_took_it() -> None:
+    """CACHE-07 names the last bad answer before the read, and both exchanges."""
+    found = _lost(500, 502, 504).judge("CACHE-07").findings
+
+    assert [item.exchanges for item in found] == [(4, 7)]
+    assert "was lost with a 504 in exchange 4" in found[0].sentence
+    spoilt = _story()
+    spoilt.call().meets(200).ok()
+    for status in (500, 502):
+        spoilt.call().meets(status).fails("server", status)
+    spoilt.call("settings.get", {}).meets(500).fails("server", 500)
+    _away(spoilt).ok(source="cache", value={"id": 7})
+    assert "after a 503 in exchange 7" in spoilt.sentences("CACHE-07")[-1]
+
+
+@pytest.mark.parametrize("how", ["a write", "a walk", "hangs", "broken"])
+def test_what_else_may_have_emptied_the_cache(how: str) -> None:
+    """CACHE-07 finds nothing where a change, a walk, a hang or a broken cache leaves it open."""
+    story = _story(scenario={"given": {"cache": "corrupt"}} if how == "broken" else {})
+    if how == "broken":
+        story.facts["warmed"] = (("users.get", '{"id": 1}'),)
+    story.call().meets(200).ok()
+    story.call().meets(500).fails("server", 500)
+    if how == "a write":
+        story.call("users.update", {"id": 1, "data": {}}).meets(503).fails("server", 503)
+    if how == "broken":
+        _away(story).ok(source="cache", value={"id": 7})
+    elif how == "hangs":
+        _away(story).hangs()
+    else:
+        _away(story, pages=how == "a walk").fails("server", 503)
+
+    assert story.verdict("CACHE-07") in ("pass", "not_exercised")
+
+
+@pytest.mark.parametrize("status", [200, 299, 300, 303, 304, 305])
+def test_what_fills_an_entry_anew(status: int) -> None:
+    """CACHE-10 lets the cache answer again where a success, or a confirmation, has come since the user went."""
+    story = _story()
+    story.call().meets(200).ok()
+    story.call("auth.logout", {}).meets(204, body=b"").ok()
+    story.call().meets(status).fails("server", status)
+    _away(story).ok(source="cache")
+
+    assert story.verdict("CACHE-10") == ("pass" if status in (200, 299, 304) else "fail")
+
+
+def test_what_was_known_before() -> None:
+    """CACHE-10 names the last answer that had come before the user went; a logout that failed is none."""
+    story = _story()
+    for _ in range(3):
+        story.call().meets(200).ok()
+    story.call("auth.logout", {}).meets(204, body=b"").ok()
+    _away(story).ok(source="cache")
+    assert [found.exchanges for found in story.judge("CACHE-10").findings] == [(3, 5, 6, 7)]
+
+    failed = _story()
+    failed.call().meets(200).ok()
+    failed.call("auth.logout", {}).meets(503).fails("server", 503)
+    _away(failed).ok(source="cache")
+    hanging = _story()
+    hanging.call().meets(200).ok()
+    hanging.call("auth.logout", {}).meets(503).hangs()
+    _away(hanging).ok(source="cache")
+    assert failed.verdict("CACHE-10") == hanging.verdict("CACHE-10") == "not_exercised"
