@@ -182,25 +182,46 @@ Event = ConnectionEvent | ExchangeEvent
 
 
 class Journal:
-    """The ordered events of one session, bounded: beyond ``limit`` the oldest go, and ``dropped`` counts them."""
+    """The ordered events of one session, bounded: beyond ``limit`` the oldest go, and ``dropped`` counts them.
+
+    They go some at a time, since to take one from the front of a long list moves all the others; whoever looks sees
+    ``limit`` of them.
+    """
 
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
-        self.events: list[Event] = []
-        self.dropped = 0
+        self._events: list[Event] = []
+        self._dropped = 0
+        self._room = limit + limit // 16
 
     def add(self, event: Event) -> None:
         """Append an event; an exchange is added when it arrives and goes on being filled in."""
-        self.events.append(event)
-        if len(self.events) > self.limit:
-            surplus = len(self.events) - self.limit
-            del self.events[:surplus]
-            self.dropped += surplus
+        self._events.append(event)
+        if len(self._events) > self._room:
+            self._drop()
+
+    def _drop(self) -> None:
+        surplus = len(self._events) - self.limit
+        if surplus > 0:
+            del self._events[:surplus]
+            self._dropped += surplus
+
+    @property
+    def events(self) -> list[Event]:
+        """The events that are kept, oldest first."""
+        self._drop()
+        return self._events
+
+    @property
+    def dropped(self) -> int:
+        """How many are not."""
+        self._drop()
+        return self._dropped
 
     def clear(self) -> None:
         """Forget everything."""
-        self.events.clear()
-        self.dropped = 0
+        self._events.clear()
+        self._dropped = 0
 
     @property
     def exchanges(self) -> list[ExchangeEvent]:
