@@ -186,6 +186,21 @@ def test_a_cache_of_urls_answers_at_the_end_of_a_redirect(by_url: bool, same_pla
     assert story.verdict("HONEST-02") == ("pass" if by_url and same_place else "fail")
 
 
+@given(st.sampled_from([200, 206, 299, 300, 404]), st.sampled_from(["GET", "POST"]))
+def test_a_cache_of_urls_holds_what_was_read_well(status: int, method: str) -> None:
+    """HONEST-02 lets an HTTP cache hold a 2xx to a GET, and nothing else, of the place that a redirect leads to."""
+    story = Story()
+    first = story.call("http", {"method": method, "path": "/users/2"})
+    first.meets(status, path="/users/2", method=method, body=json.dumps(OTHER).encode())
+    if status < 300:
+        first.ok(value=OTHER)
+    else:
+        first.fails("unexpected_status", status)
+    story.call().meets(302, headers=[("Location", "/users/2")], body=b"").ok(value=OTHER, source="cache")
+
+    assert story.verdict("HONEST-02") == ("pass" if method == "GET" and status < 300 else "fail")
+
+
 @pytest.mark.parametrize("status", [302, 404])
 def test_an_error_is_not_ok(status: int) -> None:
     """HONEST-02 fails where the value is what a 3xx or 4xx said, or comes with such a status."""

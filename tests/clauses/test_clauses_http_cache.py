@@ -233,6 +233,32 @@ def test_an_answer_of_its_own_was_not_there_before(world: str, served: bool) -> 
     assert story.verdict("CACHE-16") == ("fail" if served else "pass")
 
 
+# What it serves is from a cache
+
+
+@pytest.mark.parametrize("by_url", [True, False])
+def test_a_stale_answer_stands_in_for_an_error(by_url: bool) -> None:
+    """ERROR-03 does not take what an HTTP cache serves in place of an odd error for that error; without one it does."""
+    story = _story(capabilities=HTTP if by_url else HTTP - {"http_cache"})
+    story.call().meets(200, **_with(Cache_Control="max-age=0, stale-if-error=600")).ok()
+    story.call().meets(503, body=b"").ok(source="cache")
+
+    assert story.verdict("ERROR-03") == ("pass" if by_url else "fail")
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_part_is_not_served_by_it_either(well: bool) -> None:
+    """CACHE-06 fails where an HTTP cache can hold nothing but what was cut off, under whatever operation it was read."""
+    asked: dict[str, Any] = {"method": "GET", "path": "/users/1"}
+    story = _story()
+    story.call("http", asked).breaks_off().fails("truncated")
+    if well:
+        story.call().meets(200, **_with(Cache_Control="max-age=600")).ok()
+    story.call("http", asked).ok(source="cache")
+
+    assert story.verdict("CACHE-06") == ("pass" if well else "fail")
+
+
 # For real
 
 
