@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sadpath.core.events import FiredFault
+from sadpath.core.events import Ended, FiredFault
 from tests.clauses.stories import ALL, Story, Telling, truth
 
 STALLED = [FiredFault("delay", "response")]
@@ -236,3 +238,195 @@ def test_single_flight_must_be_promised(name: str) -> None:
     for story in (Story(policy={"auth": {"single_flight": False}}), Story(capabilities=ALL - {"token_refresh"})):
         story.call().meets(401).fails("unauthorized", 401)
         assert story.verdict(name) == "unsupported"
+
+
+# Edges of AUTH-09
+
+
+def _shared(
+    at: float = 0.05, *, waiting: int = 1, how: str = "broken off", later: float = 0.0, **facts: object
+) -> tuple[Story, Telling, list[Telling]]:
+    """Tell of a cancel with which the refresh is broken off, or of which the others hear nothing."""
+    story, first, others = _cancelled_waiter(at, waiting)
+    begun, start = story.t, story.t - 0.005
+    if how == "broken off":
+        whole = {"how": "fin", "by": "client", "ended": start + at + later, "fired": STALLED, **facts}
+        story.exchange(begun, method="POST", path="/auth/refresh", presents=1, **whole)
+    else:
+        story.refresh(takes=0.15, **facts)  # type: ignore[arg-type] # facts of any exchange
+    story.t = start + at - 0.001
+    first.cancelled()
+    story.t = max(begun + 0.16, start + at + later + 0.01)
+    for call in others:
+        call.fails("unauthorized", 401)
+    return story, first, others
+
+
+def test_its_sentences() -> None:
+    """AUTH-09 says who was cancelled, how long after that the refresh was left, and who else waited for it."""
+    title = "Call c0/0 (users.get id=1) was cancelled while exchange {} renewed the session"
+    story, _, _ = _shared(waiting=2, later=0.03)
+    found = story.judge("AUTH-09").findings
+    assert [item.sentence for item in found] == [
+        f"{title.format(4)}; the client broke that off 0.030 s later, though call c1/0 (users.get id=2) waited for it too."
+    ]
+    assert (found[0].exchanges, found[0].call) == ((2, 4), "c0/0")
+    unheard, _, _ = _shared(how="unheard")
+    assert unheard.sentences("AUTH-09") == [
+        f"{title.format(3)}, and call c1/0 (users.get id=2), which waited for it too, failed as unauthorized (401) although "
+        "the new tokens came."
+    ]
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(0.0, "fail"), (0.09, "fail"), (0.2, "pass")])
+def test_how_soon_it_must_have_been_left(later: float, verdict: str) -> None:
+    """AUTH-09 takes a refresh for broken off with a cancel only where that came a tenth of a second before at most."""
+    assert _shared(later=later)[0].verdict("AUTH-09") == verdict
+
+
+@pytest.mark.parametrize("ended", [Ended("fin", "server"), Ended("open", None)])
+def test_what_the_client_did_not_break_off(ended: Ended) -> None:
+    """AUTH-09 holds it not against a client that the server ended the refresh, or that it never ended."""
+    story, _, _ = _shared()
+    story.events[-1].ended = ended
+    if ended.by is None:
+        story.events[-1].t_ended = None
+
+    assert story.verdict("AUTH-09") == "pass"
+
+
+@pytest.mark.parametrize("how", ["to be cancelled", "read once", "hangs", "failed", "began later", "ended before"])
+def test_who_does_not_count(how: str) -> None:
+    """AUTH-09 needs a call that was cancelled as it waited, and another that surely waited on."""
+    story, first, (other,) = _shared()
+    if how == "to be cancelled":
+        other.options["cancel_after"] = 60.0
+    elif how == "read once":
+        other.options["replayable"] = False
+    elif how == "hangs":
+        first.outcome = first.ended = None
+    elif how == "failed":
+        first.fails("closed")
+    elif how == "began later":
+        refresh = story.events[-1]
+        first.started, first.options["cancel_after"] = refresh.t_arrived + 0.06, 0.001
+        refresh.t_ended = first.started + 0.2
+    else:
+        other.ended = other.started + 0.02
+
+    assert story.verdict("AUTH-09") == "not_exercised"
+
+
+def test_others_before_and_more_who_leave_hide_nothing() -> None:
+    """AUTH-09 looks past calls that nobody cancelled, and finds one thing of a refresh."""
+    story = Story()
+    story.call("users.list").meets(200).ok()
+    start = story.t
+    calls = []
+    for number in range(3):
+        story.t = start
+        options: dict[str, Any] = {"cancel_after": 0.05} if number < 2 else {}
+        calls.append(story.call(args={"id": number + 2}, at=start, parallel=True, **options).meets(401))
+    begun = story.t
+    story.exchange(begun, method="POST", path="/auth/refresh", presents=1, how="fin", by="client", ended=start + 0.05,
+                   fired=STALLED)  # fmt: skip
+    story.t = start + 0.049
+    for call in calls[:2]:
+        story.t = start + 0.049
+        call.cancelled()
+    story.t = start + 0.2
+    calls[2].fails("unauthorized", 401)
+
+    assert [found.call for found in story.judge("AUTH-09").findings] == ["c1/0"]
+
+
+def test_a_refresh_that_is_being_answered_is_not_waited_for() -> None:
+    """AUTH-09 is not exercised where the head of the answer had come before the cancel, nor where the call had gone on."""
+    story, _, _ = _shared(0.1, how="unheard")
+    story.events[-1].t_first_byte = story.events[-1].t_arrived + 0.02
+    assert story.verdict("AUTH-09") == "not_exercised"
+
+    story, first, (other,) = _cancelled_waiter(0.1)
+    begun = story.t
+    story.refresh(takes=0.15)
+    story.t = begun + 0.05
+    first.meets(401)
+    story.t = begun + 0.09
+    first.cancelled()
+    story.t = begun + 0.2
+    other.fails("unauthorized", 401)
+    assert story.verdict("AUTH-09") == "not_exercised"
+
+
+def test_who_was_sent_again_had_heard_of_it() -> None:
+    """AUTH-09 finds nothing where the other call was replayed, failed before the tokens came, or where none came."""
+    story, _, (other,) = _shared(how="unheard")
+    other.meets(401, token=2)
+    other.fails("unauthorized", 401)
+    assert story.verdict("AUTH-09") == "pass"
+
+    early, _, (other,) = _shared(how="unheard")
+    other.ended = other.started + 0.06
+    assert early.verdict("AUTH-09") == "pass"
+
+    well, _, (other,) = _shared(how="unheard")
+    other.ok(source="cache")
+    hanging, _, (left,) = _shared(how="unheard")
+    left.outcome = left.ended = None
+    assert well.verdict("AUTH-09") == hanging.verdict("AUTH-09") == "pass"
+
+
+# Edges of AUTH-02
+
+
+def test_what_is_said_of_a_late_refusal() -> None:
+    """AUTH-02 says which 401 was late, what had replaced its token, and what the client did."""
+    late = "The 401 of exchange 2 was about a token that exchange 3 had replaced already"
+    story, (call,) = _late(1, 0.01)
+    story.refresh(presents=2, issues=3)
+    call.meets(401, token=3).meets(200, token=3).ok()
+    assert story.sentences("AUTH-02") == [f"{late}, and exchange 5 renewed the new one."]
+
+    story, (call,) = _late(1, 0.01)
+    call.fails("unauthorized", 401)
+    assert story.sentences("AUTH-02") == [
+        f"{late}, and call c1/0 (users.get id=2) failed as unauthorized (401) without being sent again."
+    ]
+
+
+def test_a_refresh_between_two_replays_is_not_its_consequence() -> None:
+    """AUTH-02 asks about refreshes up to the first replay of a late call."""
+    story, (call,) = _late(1, 0.01)
+    call.meets(503, token=2)
+    story.t += 0.2
+    story.refresh(presents=2, issues=3)
+    call.meets(200, token=3).ok()
+
+    assert story.verdict("AUTH-02") == "pass"
+
+
+# Edges of AUTH-18
+
+
+@pytest.mark.parametrize("how", ["long before its end", "sends at once", "sends nothing", "refused later", "signs out"])
+def test_what_is_no_meeting(how: str) -> None:
+    """AUTH-18 is not exercised where a call did not wait for an early refresh, or the other's refusal came later."""
+    start = 100.0 if how == "long before its end" else NEAR
+    story = Story(t=start)
+    refused = story.call(at=start - 0.05)
+    early = story.call(
+        "auth.logout" if how == "signs out" else "users.get", {} if how == "signs out" else {"id": 2}, at=start
+    )
+    if how == "sends at once":
+        early.meets(503)
+    story.refresh(at=start, takes=0.3)
+    story.t = start - 0.05
+    refused.meets(401, takes=0.5 if how == "refused later" else 0.1)
+    story.t = start + 0.6
+    refused.meets(200, token=2).ok()
+    if how == "sends nothing":
+        early.fails("unauthorized")
+    else:
+        early.meets(200, token=2).ok()
+
+    assert story.verdict("AUTH-18") == "not_exercised"
