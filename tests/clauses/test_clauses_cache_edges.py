@@ -512,3 +512,75 @@ def test_what_was_known_before() -> None:
     hanging.call("auth.logout", {}).meets(503).hangs()
     _away(hanging).ok(source="cache")
     assert failed.verdict("CACHE-10") == hanging.verdict("CACHE-10") == "not_exercised"
+
+
+# CACHE-03 and CACHE-04
+
+
+def _aged(age: float, says: float | None, *, stale: bool | None = True, **options: Any) -> Story:
+    """Tell of a read that is answered from the cache so many seconds after the entry was filled, and of what it says."""
+    story = _story(**{"t": 0.0, "policy": {"cache": {"max_stale": "100s"}}, **options})
+    story.call(at=0.0).meets(200, takes=0.0).ok()
+    call = story.call(at=age)
+    story.t = age
+    call.breaks(takes=0.0).ok(source="cache")
+    assert call.outcome is not None
+    call.outcome = call.outcome.model_copy(update={"age_ms": None if says is None else says * 1000, "stale": stale})
+    return story
+
+
+@pytest.mark.parametrize(
+    ("says", "verdict"),
+    [(58.4, "fail"), (58.6, "pass"), (60.0, "pass"), (61.4, "pass"), (61.7, "fail"), (-1.0, "fail")],
+)
+def test_how_exactly_an_age_must_be_told(says: float, verdict: str) -> None:
+    """CACHE-03 allows a second and a half either way."""
+    assert _aged(60.0, says).verdict("CACHE-03") == verdict
+
+
+def test_the_sentences_on_an_age() -> None:
+    """CACHE-03 says what is missing, or what age was told, and how old the entry was."""
+    title = "Call c1/0 (users.get id=1) was answered from the cache"
+    assert _aged(60.0, 60.0, stale=False).sentences("CACHE-03") == [
+        f"{title}, and does not say that its answer is stale."
+    ]
+    assert _aged(60.0, None).sentences("CACHE-03") == [f"{title}, and does not say how old its answer is."]
+    assert _aged(60.0, 5.0).sentences("CACHE-03") == [
+        f"{title}, and says that its answer is 5.000 s old, where its entry was 60.0 s old."
+    ]
+    story = _aged(60.0, 5.0)
+    story.exchange(20.0, method="GET", path="/users/1", call="c0/0", status=304, first=20.0, last=20.0, ended=20.0)
+    assert "where its entry was between 40.0 s and 60.0 s old" in story.sentences("CACHE-03")[0]
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(99.0, "not_exercised"), (101.0, "not_exercised"), (102.0, "fail")])
+def test_from_when_an_entry_is_too_old(age: float, verdict: str) -> None:
+    """CACHE-04 allows a second and a half beyond the greatest age that is promised."""
+    story = _aged(age, age)
+
+    assert story.verdict("CACHE-04") == verdict
+    assert len(story.sentences("CACHE-04")) == (verdict == "fail")
+
+
+def test_the_sentence_on_too_old_an_entry() -> None:
+    """CACHE-04 says how old the entry was, and how old it may be."""
+    assert _aged(500.0, 500.0).sentences("CACHE-04") == [
+        "Call c1/0 (users.get id=1) was answered from the cache with an entry that was 500.0 s old, where 100.0 s is the "
+        "most that is promised."
+    ]
+
+
+@pytest.mark.parametrize("how", ["hangs", "a walk", "cancelled", "no limit"])
+def test_what_is_no_service_of_the_old(how: str) -> None:
+    """CACHE-04 is not exercised by a call that was not over, by a walk, or without a greatest age."""
+    options = {"policy": {"cache": {"max_stale": None}}} if how == "no limit" else {}
+    story = _aged(500.0, 500.0, **options)
+    call = story.tellings[-1]
+    if how == "hangs":
+        call.outcome = call.ended = None
+    elif how == "cancelled":
+        call.cancelled()
+    elif how == "a walk":
+        call.options["pages"] = True
+
+    assert story.verdict("CACHE-04") in ("not_exercised", "unsupported")

@@ -246,3 +246,17 @@ def test_quiet_creates_and_logins_do_not_exercise_it() -> None:
     story.call("auth.login", {}, token=None).breaks().meets(200, effect=True, effect_id="e2").ok()
 
     assert story.verdict("IDEM-02") == "not_exercised"
+
+
+@pytest.mark.parametrize(("first", "verdict"), [(True, "fail"), (False, "not_exercised")])
+def test_only_a_last_attempt_that_is_being_answered_is_being_fed(first: bool, verdict: str) -> None:
+    """END-01 goes by the last attempt of a call that is still being answered, where no limit over all is promised."""
+    slow = {"fired": [FiredFault("dribble", "body", 1)], "status": 200, "first": 1.0, "last": 1.1, "sent": 220}
+    story = Story(policy={"timeouts": {"total": None, "read": "1s"}})
+    call = story.call()
+    for is_slow in (first, not first):
+        call._add(story.t, **(slow if is_slow else {"fired": [FiredFault("stall", "response")]}))
+        story.t += 5.0
+    call.hangs()
+
+    assert (story.verdict("END-01") == "fail") == (verdict == "fail")
