@@ -573,7 +573,7 @@ def test_the_sentence_on_too_old_an_entry() -> None:
 @pytest.mark.parametrize("how", ["hangs", "a walk", "cancelled", "no limit"])
 def test_what_is_no_service_of_the_old(how: str) -> None:
     """CACHE-04 is not exercised by a call that was not over, by a walk, or without a greatest age."""
-    options = {"policy": {"cache": {"max_stale": None}}} if how == "no limit" else {}
+    options: dict[str, Any] = {"policy": {"cache": {"max_stale": None}}} if how == "no limit" else {}
     story = _aged(500.0, 500.0, **options)
     call = story.tellings[-1]
     if how == "hangs":
