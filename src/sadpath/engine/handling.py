@@ -18,7 +18,6 @@ from sadpath.engine.exchange import EngineExchange, ExchangeOver, Surroundings
 from sadpath.engine.plan import Decision
 from sadpath.engine.protocol import CYCLE_KEY, WIRE_KEY, abandon
 from sadpath.engine.recorded import Recorded
-from sadpath.engine.redact import Redactor
 from sadpath.engine.session import Seam, Session
 from sadpath.engine.straight import Straight
 from sadpath.engine.wire import Wire
@@ -69,7 +68,7 @@ class Handling:
         self.sent: dict[bytes, bytes] = dict(reversed(headers))
         """The first value of each of the request's fields."""
         name = token_header(engine.roles)
-        self.redactor = Redactor(found.session.tokens, name)
+        self.redactor = found.session.redactor(name)
         self.token = bearer(self.sent.get(name))
         self.event = self._event()
 
@@ -93,7 +92,7 @@ class Handling:
             t_arrived=session.clock.now() if wire is None else wire.arrival(session),
             http_version=scope.get("http_version", "1.1"),
             stream=wire.stream if wire is not None else None,
-            headers=scope["headers"].copy(),
+            headers=scope["headers"],
             redactor=self.redactor,
         )
         session.journal.add(event)

@@ -7,6 +7,7 @@ Whoever does look, be it by ``repr``, ``copy`` or ``pickle``, sees digests in th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from sadpath.core.events import Effect, Ended, ExchangeEvent
@@ -27,13 +28,13 @@ class Recorded(ExchangeEvent):
 
     __slots__ = ("_asked", "_redactor", "_said")
 
-    _asked: Headers | None
-    _said: Headers | None
+    _asked: Sequence[tuple[bytes, bytes]] | None
+    _said: Sequence[tuple[bytes, bytes]] | None
     _redactor: Redactor
 
     def say(self, headers: Headers) -> None:
         """Take the answer's headers as they leave."""
-        self._said = headers
+        self._said = tuple(headers)
 
     @property
     def request_headers(self) -> Shown:
@@ -89,8 +90,8 @@ class Recorded(ExchangeEvent):
         event.session, event.connection, event.exchange = session, connection, exchange
         event.method, event.path, event.query = method, path, query
         event.operation, event.role, event.call = operation, role, call
-        event._asked, event._said, event._redactor = headers, None, redactor
-        _RESPONSE.__set__(event, [])
+        # tuples of bytes, and what is the same for all of them: nothing that a garbage collector would go through
+        event._asked, event._said, event._redactor = tuple(headers), (), redactor
         event.token_generation, event.idempotency_key = token_generation, idempotency_key
         event.refresh_generation = event.issued_generation = event.rule = event.status = event.body_digest = None
         event.armed, event.fired = [], []

@@ -42,7 +42,7 @@ class Redactor:
 
     def __init__(self, ledger: TokenLedger, token_header: bytes = b"authorization") -> None:
         self._ledger = ledger
-        self._token_header = token_header
+        self.token_header = token_header
 
     def headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
         """Return headers as the journal shows them."""
@@ -70,7 +70,7 @@ class Redactor:
             return self.text(_COOKIE_PAIR.sub(_digest_pair, value, count=1))
         if lower == b"cookie":
             return self.text(_COOKIE_PAIR.sub(_digest_pair, value))
-        if lower == self._token_header or _SECRET_HEADER.search(lower.decode("latin-1")):
+        if lower == self.token_header or _SECRET_HEADER.search(lower.decode("latin-1")):
             scheme, _, secret = value.partition(" ")
             named = secret and _SCHEME.fullmatch(scheme) is not None
             return f"{self.text(scheme)} {credential_digest(secret.strip())}" if named else credential_digest(value)

@@ -13,6 +13,7 @@ from sadpath.core.clock import Clock, OffsetClock
 from sadpath.core.errors import SadpathError
 from sadpath.core.events import ExchangeEvent, Journal
 from sadpath.engine.plan import Plan
+from sadpath.engine.redact import Redactor
 from sadpath.engine.tokens import TokenLedger
 from sadpath.scenario.model import Rule, Scenario
 
@@ -91,6 +92,7 @@ class Session:
         self.wires: dict[Wire, int] = {}
         self.watchers: list[Callable[[ExchangeEvent], None]] = []
         self.door: Door | None = None
+        self._redactor: Redactor | None = None
         self._connections = 0
         self._exchanges = 0
         self.plan = Plan((), self.key())
@@ -172,6 +174,13 @@ class Session:
                 await self.ended.wait()
         return not self.ended.is_set()
 
+    def redactor(self, token_header: bytes) -> Redactor:
+        """Return what keeps this session's credentials out of its journal."""
+        redactor = self._redactor
+        if redactor is None or redactor.token_header != token_header:
+            redactor = self._redactor = Redactor(self.tokens, token_header)
+        return redactor
+
     def notify(self, event: ExchangeEvent) -> None:
         """Tell the watchers that an exchange has ended."""
         for watcher in list(self.watchers):
@@ -185,6 +194,7 @@ class Session:
         self.clock.reset()
         self.journal.clear()
         self.tokens = TokenLedger()
+        self._redactor = None
         self.problems.clear()
         self._exchanges = 0
         self._data_seed = None
