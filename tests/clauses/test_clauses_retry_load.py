@@ -322,3 +322,43 @@ def test_what_else_may_have_kept_a_call_from_asking(kind: str, how: str, verdict
         call.ok()
 
     assert story.verdict("RETRY-16") == verdict
+
+
+def test_the_server_may_have_asked_in_its_last_answer_or_its_first() -> None:
+    """RETRY-04 goes by what came before and behind the last step, whatever the first one's answer said."""
+    last = Story(policy=_policy(max_retries=2))
+    last.call().meets(503).waits(0.3).meets(429, **ASKS).fails("rate_limited", 429)
+    middle = Story(policy=_policy(max_retries=3))
+    middle.call().meets(503).waits(0.3).meets(429, **ASKS).waits(0.3).meets(503).waits(0.3).meets(503, **ASKS).fails(
+        "server", 503
+    )
+
+    assert last.verdict("RETRY-04") == middle.verdict("RETRY-04") == "not_exercised"
+
+
+def test_the_last_answer_says_whether_more_is_wanted() -> None:
+    """RETRY-16 asks of a request's last answer whether it would be retried, not of its first."""
+    for last, verdict in ((404, "not_exercised"), (503, "pass")):
+        story = Story(policy=_policy(max_retries=2, statuses=[503], budget={"tokens": 1, "cost": 1, "refill": 0}))
+        story.call().meets(503).waits(0.3).meets(last).fails("server", last)
+        assert story.verdict("RETRY-16") == verdict
+
+
+def test_a_renewal_that_fails_later_kept_nobody_from_asking() -> None:
+    """RETRY-16 excuses a call by a renewal that failed meanwhile, not by one that failed when the call was over."""
+    story = _blocked()
+    call = story.call(args={"id": 2}, at=story.t + 1.0).meets(401)
+    story.refresh(400)
+    call.fails("unauthorized", 401)
+
+    assert story.verdict("RETRY-16") == "fail"
+
+
+def test_what_was_earned_does_not_matter_for_who_is_blocked() -> None:
+    """RETRY-16 takes the budget for spent by what was taken out of it, however early something went well."""
+    story = Story(policy=_policy(budget={"tokens": 2, "cost": 1, "refill": 1.0}), t=0.0)
+    story.call().meets(200).ok()
+    _tried(story, 503, 2)
+    story.call(call="blocked").waits(0.01).fails("server")
+
+    assert story.verdict("RETRY-16") == "fail"
