@@ -115,7 +115,8 @@ def _told(output: str) -> str:
     begin = output.rfind("Uncaught Python exception")
     if begin < 0:
         begin = max(output.rfind("ERROR: libFuzzer"), 0)
-    return re.split(r"\n==|\nERROR: libFuzzer", output[begin + 1 :])[0][:3000].rstrip()
+    told = re.split(r"\n==|\nERROR: libFuzzer|\nINFO: ", output[begin:])[0]
+    return told[:3000].strip("\n =")
 
 
 def _fuzz(name: str, flags: list[str]) -> int:

@@ -170,7 +170,8 @@ def test_retry_after_as_any_form_of_date(now: datetime, ahead: int, form: int) -
 @pytest.mark.parametrize(
     "date",
     ["Sun, 06 Nov 1994 08:49:37 TMG", "Sun, 06 Nov 1994 08:49:37 +0200", "6 Nov 1994 08:49:37 GMT",
-     "Snu, 06 Nov 1994 08:49:37 GMT", "Sundae, 06-Nov-94 08:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT"],
+     "Snu, 06 Nov 1994 08:49:37 GMT", "Sundae, 06-Nov-94 08:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT", "\x1fSun, 06 Nov 1994 08:49:37 GMT",
+     "Sun, 06 Nov 1994 08:49:37 GMT\xa0"],
 )  # fmt: skip
 def test_what_is_no_date_in_http_asks_for_no_wait(date: str) -> None:
     """Dates as mails have them, which clients need not read, are held against nobody: neither as a wait nor as now."""

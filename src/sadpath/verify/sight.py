@@ -279,7 +279,7 @@ def retry_after_of(exchange: ExchangeEvent) -> float | None:
     value = header(exchange, "retry-after")
     if value is None:
         return None
-    value = value.strip()
+    value = value.strip(" \t")
     if value.isascii() and value.isdecimal():
         return float(value) if len(value) <= 15 else float("inf")
     now = _date(header(exchange, "date") or "")
@@ -294,7 +294,7 @@ def _date(value: str, now: float | None = None) -> float | None:
 
     A year of two digits is the one that lies no more than 50 years ahead of ``now``.
     """
-    value = value.strip()
+    value = value.strip(" \t")
     form = next((name for name, pattern in HTTP_DATES.items() if pattern.fullmatch(value)), None)
     if form is None:
         return None

@@ -58,7 +58,7 @@ def told_by(exchange: ExchangeEvent) -> Told | None:
 
     A date without the answer's own ``Date`` beside it says nothing that a journal could hold a client to.
     """
-    text, least = (header(exchange, "retry-after") or "").strip(), retry_after_of(exchange)
+    text, least = (header(exchange, "retry-after") or "").strip(" \t"), retry_after_of(exchange)
     form: Form | None = next((name for name, pattern in _WRITTEN.items() if pattern.fullmatch(text)), None)
     return None if form is None or least is None else Told(text, form, least)
 
@@ -66,7 +66,7 @@ def told_by(exchange: ExchangeEvent) -> Told | None:
 def unreadable(exchange: ExchangeEvent) -> str | None:
     """Return the value of a Retry-After that says nothing: no number of seconds, and no date by anybody's reading."""
     text = header(exchange, "retry-after")
-    if text is None or _WRITTEN["seconds"].fullmatch(text.strip()):
+    if text is None or _WRITTEN["seconds"].fullmatch(text.strip(" \t")):
         return None
     try:
         parsedate_to_datetime(re.sub(r":60\b", ":59", text))  # leap seconds are read as somebody pleases
