@@ -239,15 +239,6 @@ def test_a_contract_that_promises_more_than_the_client_offers_is_refused(work: P
     assert "promises http_cache, which the client does not offer" in done.stderr
 
 
-def test_another_way_of_driving_is_not_there_yet(work: Path) -> None:
-    """A contract that names a command says what can be used."""
-    _contract(work, "node", "Small", driver={"stdio": "node driver.mjs"})
-    done = _verify(work, "node")
-
-    assert done.returncode == 2
-    assert "`stdio: node driver.mjs` cannot be used yet" in done.stderr
-
-
 def test_a_driver_that_fails_exits_with_two(work: Path) -> None:
     """A client that cannot be opened is not judged, and nobody is blamed for a clause."""
     _contract(work, "broken", "Broken")
