@@ -430,3 +430,39 @@ def test_what_is_no_meeting(how: str) -> None:
         early.meets(200, token=2).ok()
 
     assert story.verdict("AUTH-18") == "not_exercised"
+
+
+def test_a_refresh_that_failed_long_before_excuses_nobody() -> None:
+    """AUTH-02 fails where a call gives up on a late 401, though every refresh that failed was over, or one is going well."""
+    story = Story()
+    start = story.t
+    first = story.call(at=start, parallel=True).meets(401)
+    story.refresh(503)
+    story.refresh()
+    first.meets(200, token=2).ok()
+    renewed = story.t
+    story.t = start + 0.001
+    late = story.call(args={"id": 2}, at=story.t, parallel=True).meets(401, takes=renewed - start + 0.05)
+    late.fails("unauthorized", 401)
+    assert story.verdict("AUTH-02") == "fail"
+
+    story, (late,) = _late(1, 0.05)
+    other = story.call(args={"id": 9}, at=story.t - 0.02, token=2, parallel=True).meets(401)
+    story.refresh(presents=2, issues=3, takes=0.1)
+    other.meets(200, token=3).ok()
+    late.ended = None
+    story.t += 0.01
+    late.fails("unauthorized", 401)
+    assert story.verdict("AUTH-02") == "fail"
+
+
+@pytest.mark.parametrize(("refused", "verdict"), [(0.03, "not_exercised"), (0.0, "fail")])
+def test_who_was_refused_as_the_other_was_cancelled(refused: float, verdict: str) -> None:
+    """AUTH-09 counts a call that was refused a round trip before the cancel, as exactly as that can be seen."""
+    story, _, (other,) = _shared(0.06)
+    story.scenario = {"given": {"network": {"latency": "50ms"}}}
+    for event in story.events:
+        if event.call == other.tag:
+            event.t_first_byte = event.t_last_byte = event.t_ended = event.t_arrived + 0.005 + refused
+
+    assert story.verdict("AUTH-09") == verdict
