@@ -360,3 +360,21 @@ def test_a_cancel_at_the_end_may_have_ended_it() -> None:
     story.call(cancel_after=0.53).waits(0.5).fails("other", attempts=1)
 
     assert story.verdict("TIME-01") == "not_exercised"
+
+
+@pytest.mark.parametrize(("took", "verdict"), [(3.9, "fail"), (4.0, "pass"), (4.04, "pass"), (4.06, "fail")])
+def test_another_limit(took: float, verdict: str) -> None:
+    """TIME-01 goes by the limit that is promised, as often as a call says that it connected."""
+    story = _together(took, 2)
+    story.policy = {**story.policy, "timeouts": {"connect": "2s", "total": "500s"}}
+
+    assert story.verdict("TIME-01") == verdict
+
+
+@pytest.mark.parametrize(("total", "verdict"), [("1.05s", "pass"), ("1.08s", "fail")])
+def test_the_longest_wait_may_be_the_first(total: str, verdict: str) -> None:
+    """TIME-01 looks for the longest of all waits, whichever it is."""
+    waits = {"max_retries": 2, "delays": ["60ms", "20ms"], "first_delay": None, "factor": None, "jitter": "none"}
+    story = _told(LIMIT, kind="timeout.total", policy={"timeouts": {"connect": "1s", "total": total}, "retry": waits})
+
+    assert story.verdict("TIME-01") == verdict

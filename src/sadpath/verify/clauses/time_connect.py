@@ -93,16 +93,18 @@ def _all_at_their_limits(trace: Trace, call: CallRecord) -> Iterator[Finding]:
     limit, (start, end), retry = trace.policy.timeouts.connect or 0.0, span(call), trace.policy.retry
     said = call.outcome.attempts if call.outcome is not None else None
     made = said if said is not None else None if retry.max_retries is None else 1 + retry.max_retries
-    took, least = end - start, limit * (1 if call.parallel else max(1, said or 1))
+    took, least = end - start, limit * (1 if call.parallel else said or 1)
     if took < least - trace.margin and _before_deadline(trace, call, end):
         yield found(
             f"{call.title} gave up after {seconds(took)}, where the contract promises to give "
-            f"{count(max(1, said or 1), 'connect')} {seconds(limit)} each",
+            f"{count(said or 1, 'connect')} {seconds(limit)} each",
             (),
             call,
         )
-    waits = [retry.delay(n) for n in range(1, made or 1)]
-    if call.parallel or made is None or None in waits:
+    if call.parallel or made is None:
+        return
+    waits = [retry.delay(n) for n in range(1, made)]
+    if None in waits:
         return
     most = max(1, made) * limit + _WAITS * sum(wait or 0.0 for wait in waits)
     if took > most + (SLACK if not trace.exact else _BESIDE + 3 * made * trace.round_trip):
