@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,3 +130,21 @@ def test_a_contract_names_exactly_one_way() -> None:
         load_driver(DriverSpec())
     with pytest.raises(UsageError, match="here: python and exec"):
         load_driver(_Ways(python="a:b", exec="run"))
+
+
+def test_a_stack_whose_library_is_missing_says_what_brings_it() -> None:
+    """A published stack that cannot be imported for want of its library names the extra that has it."""
+    program = (
+        "import sys\n"
+        "sys.modules['stamina'] = None\n"  # as if it were not installed
+        "from sadpath.core.errors import UsageError\n"
+        "from sadpath.drivers.load import load_factory\n"
+        "try:\n"
+        "    load_factory('sadpath.subjects.stacks.with_stamina:create')\n"
+        "except UsageError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "stamina" in done.stdout
+    assert "pip install 'sadpath[stacks]'" in done.stdout

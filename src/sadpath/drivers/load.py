@@ -23,6 +23,9 @@ from sadpath.drivers.process import Command
 __all__ = ["DriverWays", "is_factory_name", "load_driver", "load_factory", "place_of"]
 
 
+_PUBLISHED = "sadpath.subjects.stacks."
+
+
 class DriverWays(Protocol):
     """What a contract says under ``driver``: one of the ways, the others None."""
 
@@ -142,7 +145,11 @@ def _import(module_name: str, name: str, folder: Path | None) -> Any:
 
 
 def _import_failed(name: str, error: BaseException) -> UsageError:
-    return UsageError(f"the client {name!r} cannot be loaded: {place_of(error)}: {type(error).__name__}: {error}")
+    why = f"{place_of(error)}: {type(error).__name__}: {error}"
+    hint = ""
+    if name.startswith(_PUBLISHED) and isinstance(error, ModuleNotFoundError):
+        hint = "; pip install 'sadpath[stacks]' brings the libraries that ship with a contract"
+    return UsageError(f"the client {name!r} cannot be loaded: {why}{hint}")
 
 
 def place_of(error: BaseException) -> str:
