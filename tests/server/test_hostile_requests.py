@@ -326,8 +326,12 @@ STRANGE = {
     "no UTF-8 in an origin": (PING + b"Origin: http://\xff\r\n", 200),
     "an origin that is none": (PING + b"Origin: http://[::1\r\n", 200),
     "a preflight of rubbish": (
-        b"OPTIONS /ping HTTP/1.1\r\n" + HOST + b"Origin: http://localhost:x\r\nAccess-Control-Request-Method: \xff\r\n",
+        b"OPTIONS /ping HTTP/1.1\r\n" + HOST + b"Origin: http://localhost:1\r\nAccess-Control-Request-Method: \xff\r\n",
         204,
+    ),
+    "a preflight from nowhere": (
+        b"OPTIONS /ping HTTP/1.1\r\n" + HOST + b"Origin: http://localhost:x\r\nAccess-Control-Request-Method: GET\r\n",
+        200,
     ),
     "no UTF-8 in a control path": (b"GET /__admin/sessions/%ff%00 HTTP/1.1\r\n" + HOST, 404),
     "no UTF-8 in a control body": (b"POST /__admin/sessions HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n", 400),
