@@ -172,6 +172,18 @@ def test_what_is_dropped_with_its_session_has_not_failed(op: str, status: int) -
         assert story.verdict("CACHE-12") == ("fail" if before else "not_exercised")
 
 
+@pytest.mark.parametrize(("later", "verdict"), [(0.0005, "not_exercised"), (0.1, "fail")])
+def test_a_session_may_end_while_a_refresh_is_on_its_way(later: float, verdict: str) -> None:
+    """CACHE-12 is not exercised where the user signed in again just before the server heard of the refresh."""
+    story = _settled(result=_told())
+    story.call("auth.login", {"email": "a@example.com", "password": "right"}).ok()
+    ended = story.t
+    _hit(story)
+    _behind(story, ended + later, 503)
+
+    assert story.verdict("CACHE-12") == verdict
+
+
 @pytest.mark.parametrize("status", [404, 410, 500, 503, 403, None])
 def test_a_failed_refresh_is_told_of(status: int | None) -> None:
     """CACHE-12 holds where a refresh that failed in the background is reported, and fails where nobody is told."""

@@ -129,11 +129,12 @@ def _dropped(trace: Trace, flight: Flight) -> bool:
     """Tell whether the user may have signed out, or in again, while the client was still about it.
 
     Its own next step (a refresh of the token, a wait) leaves no mark, so any later sign-out may have come in between;
-    what is dropped then has not failed, and nobody needs to be told.
+    what is dropped then has not failed, and nobody needs to be told. It was about it before the server heard of that:
+    a connection may have had to be made first.
     """
+    begun = flight.first.t_arrived - 2 * trace.round_trip - trace.limits(None).race
     return any(
-        trace.roles.role(call.op) in ("logout", "login") and end_of(call) >= flight.first.t_arrived
-        for call in trace.case_calls()
+        trace.roles.role(call.op) in ("logout", "login") and end_of(call) >= begun for call in trace.case_calls()
     )
 
 
