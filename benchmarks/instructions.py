@@ -1,6 +1,6 @@
 """How many instructions an exchange costs the server: a figure that is the same whatever else the machine does.
 
-    python benchmarks/instructions.py [--count N]
+    python benchmarks/instructions.py [--count N] [--rows ROW ...]
 
 Needs valgrind. Each row runs twice under cachegrind, once for N exchanges and once for twice as many; the difference,
 divided by N, is what one exchange costs from the first byte read to the last one written, and start-up drops out. The
@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import answering
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -26,6 +27,7 @@ from sadpath.core.clock import LoopClock
 from sadpath.engine.asgi import Engine
 from sadpath.engine.protocol import protocol_class
 from sadpath.scenario.loader import read_scenario
+from sadpath.server.runner import hooks_of
 from sadpath.server.sessions import SessionStore
 from sadpath.workspace import find_workspace
 
@@ -38,19 +40,6 @@ ROWS = (
     "backend behind the engine",
     "backend, 200 rules",
 )
-
-
-async def bare(scope: Any, _receive: Any, send: Any) -> None:
-    """Answer as the backend's ``/health`` does, with nothing in between."""
-    if scope["type"] != "http":
-        raise RuntimeError
-    headers = [
-        (b"cache-control", b"no-store"),
-        (b"content-length", b"15"),
-        (b"content-type", b"application/json"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b'{"status":"ok"}'})
 
 
 class _Memory(asyncio.Transport):
@@ -97,18 +86,26 @@ class _Memory(asyncio.Transport):
 
 async def _run(row: str, count: int) -> None:
     workspace = find_workspace(ROOT)
-    app: Any = bare if row.startswith("bare") else workspace.backend()
+    app: Any = answering.app if row.startswith("bare") else workspace.backend()
     http: Any = "httptools"
     if row not in ("bare ASGI application", "backend under uvicorn"):
         clock = LoopClock()
         sessions = SessionStore(clock)
         roles = None if row.startswith("bare") else workspace.roles()
-        app, http = Engine(app, sessions, roles=roles), protocol_class(clock)
+        app, http = Engine(app, sessions, roles=roles, hooks=hooks_of(app)), protocol_class(clock)
         if row.endswith("rules"):
             never = [{"on": {"method": "GET", "path": f"/never/{n}"}, "fault": {"status": 503}} for n in range(200)]
             sessions.default.set_scenario("rules", read_scenario({"title": "Rules", "faults": never}))
     config = uvicorn.Config(
-        app, http=http, ws="none", log_config=None, access_log=False, proxy_headers=False, interface="asgi3"
+        app,
+        http=http,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        interface="asgi3",
+        date_header=http == "httptools",  # the engine sets its own
+        server_header=False,
     )
     config.load()
     state, left, done = ServerState(), [count], asyncio.Event()
@@ -136,12 +133,13 @@ def main() -> None:
     """Measure, or be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, metavar="ROW", help="only these")
     parser.add_argument("--row", choices=ROWS, help="run this one's exchanges, without valgrind")
     options = parser.parse_args()
     if options.row is not None:
         asyncio.run(_run(options.row, options.count))
         return
-    for row in ROWS:
+    for row in options.rows:
         cost = (_instructions(row, 2 * options.count) - _instructions(row, options.count)) / options.count
         print(f"{row:28} {cost:10,.0f} instructions", flush=True)  # noqa: T201 - a command's output
 

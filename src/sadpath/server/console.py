@@ -14,7 +14,7 @@ __all__ = ["ExchangeLine", "line_of", "printable"]
 _HOW = {"fin": "closed", "rst": "reset", "rst_stream": "reset the stream", "open": "still open"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExchangeLine:
     """The parts of a line; ``str`` joins them."""
 
@@ -27,8 +27,8 @@ class ExchangeLine:
     """``ok``, ``redirect``, ``client`` or ``server`` by the status; ``ended`` where there was no whole answer."""
 
     def __str__(self) -> str:
-        parts = (self.time, self.request, "->", self.outcome, self.faults, self.session)
-        return "  ".join(part for part in parts if part).replace("  ->  ", " -> ")
+        rest = [f"  {part}" for part in (self.faults, self.session) if part]
+        return "".join([f"{self.time}  {self.request} -> {self.outcome}", *rest])
 
 
 def line_of(event: ExchangeEvent, wall: float) -> ExchangeLine:

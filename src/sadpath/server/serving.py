@@ -54,6 +54,9 @@ class Output:
 
     def exchange(self, line: ExchangeLine) -> None:
         """Print the line of an exchange."""
+        if self._console is None:
+            self._write(str(line))
+            return
         parts: list[tuple[str, str | None]] = [
             (f"{line.time}  ", "dim"),
             (line.request, None),
@@ -65,23 +68,34 @@ class Output:
         self._print(parts)
 
     def _print(self, parts: list[tuple[str, str | None]]) -> None:
+        if self._console is None:
+            self._write("".join(text for text, _ in parts))
+        elif not self._broken:
+            from rich.text import Text  # noqa: PLC0415 - as above
+
+            try:
+                self._console.print(Text.assemble(*((_encodable(text), style or "") for text, style in parts)))
+            except BrokenPipeError:
+                self._broken = True
+                self._on_broken()
+
+    def _write(self, text: str) -> None:
         if self._broken:
             return
-        encoding = sys.stdout.encoding or "utf-8"
-        shown = [
-            (text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding), style)
-            for text, style in parts
-        ]
         try:
-            if self._console is None:
-                print("".join(text for text, _ in shown), flush=True)  # noqa: T201 - a command's output
-            else:
-                from rich.text import Text  # noqa: PLC0415 - as above
-
-                self._console.print(Text.assemble(*((text, style or "") for text, style in shown)))
+            sys.stdout.write(f"{_encodable(text)}\n")
+            sys.stdout.flush()
         except BrokenPipeError:
             self._broken = True
             self._on_broken()
+
+
+def _encodable(text: str) -> str:
+    """Return text that the output's encoding has."""
+    if text.isascii():
+        return text
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class Reloading:
