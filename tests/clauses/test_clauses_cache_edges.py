@@ -584,3 +584,47 @@ def test_what_is_no_service_of_the_old(how: str) -> None:
         call.options["pages"] = True
 
     assert story.verdict("CACHE-04") in ("not_exercised", "unsupported")
+
+
+@pytest.mark.parametrize("how", ["later", "another", "network", "hangs"])
+def test_which_bad_answers_matter(how: str) -> None:
+    """CACHE-07 looks at bad answers to the same question up to a read's end, and at what the cache gave alone."""
+    story = _story()
+    story.call().meets(200).ok()
+    if how == "another":
+        story.call(args={"id": 2}).meets(500).fails("server", 500)
+    if how in ("network", "hangs"):
+        story.call().meets(500).fails("server", 500)
+    call = story.call().breaks() if how != "network" else story.call().meets(200)
+    if how == "hangs":
+        call.hangs()
+    elif how == "network":
+        call.ok(value={"id": 9})
+    else:
+        story.events.pop()
+        call.ok(source="cache", value=USER)
+    if how == "later":
+        story.t += 1.0
+        story.call().meets(500).fails("server", 500)
+
+    assert story.verdict("CACHE-07") == ("not_exercised" if how == "another" else "pass")
+
+
+def test_what_is_said_later_fills_nothing_before() -> None:
+    """CACHE-07 and CACHE-10 take no answer for the source of a value that was served before it came."""
+    spoilt = _story()
+    spoilt.call("orders.list").meets(200, body=_body([])).ok(value=[])
+    spoilt.call().meets(200).ok()
+    spoilt.call().meets(500).fails("server", 500)
+    _away(spoilt).ok(source="cache", value={**USER, "user_name": "Augusta"})
+    spoilt.t += 1.0
+    spoilt.call().meets(200, body=_body(NEWER)).ok(value=NEWER)
+    assert spoilt.verdict("CACHE-07") == "fail"
+
+    gone = _story()
+    gone.call().meets(200).ok()
+    gone.call("auth.logout", {}).meets(204, body=b"").ok()
+    _away(gone).ok(source="cache")
+    gone.t += 1.0
+    gone.call().meets(200).ok()
+    assert gone.verdict("CACHE-10") == "fail"
