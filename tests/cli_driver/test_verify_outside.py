@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.campaign.small import CAPABILITIES, POLICY
+from tests.support.driven import gone, until
 from tests.support.places import TOP
 
 BAD_DRIVER = TOP / "tests" / "support" / "bad_driver.py"
@@ -91,6 +93,9 @@ def test_a_contract_drives_its_client_by_a_command_in_its_own_folder(work: Path)
     again = _sadpath(work, "replay", str(case))
     assert again.returncode == 1, again.stderr
     assert "the same as stored: RETRY-03 broken" in again.stdout
+    test = _sadpath(work, "replay", str(case), "--pytest-out", "test_case.py")
+    assert test.returncode == 2
+    assert "let `sadpath replay` run the case" in test.stderr
     sim = _sadpath(work, "replay", str(case), "--world", "sim")
     assert sim.returncode == 2
     assert "does not live in this process" in sim.stderr
@@ -175,3 +180,33 @@ def test_clients_inside_and_outside_are_put_to_the_test_in_one_run(work: Path) -
     assert done.returncode == 0, done.stderr
     assert [client["name"] for client in found["clients"]] == ["small", "shell"]
     assert [(case["client"], case["world"]) for case in found["cases"]] == [("small", "sim"), ("shell", "live")]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("way", ["--exec", "--driver"])
+def test_ctrl_c_leaves_no_process_over(work: Path, way: str, times: int) -> None:
+    """Stopped in the middle of a call that hangs, once or impatiently: the client's processes are gone."""
+    _write(work, "scenarios/calm.yaml", CALM.replace("users.get: {id: 1}", "deaf: {}"))
+    hello = json.dumps({"operations": ["deaf"]})
+    scripts = {
+        "--exec": '[ "$SADPATH_OP" = deaf ] || exit 77\nsleep 600 & echo $$ $! > pids; wait\n',
+        "--driver": f"echo $$ > pids; exec {sys.executable} {BAD_DRIVER} '{hello}'\n",
+    }
+    _write(work, "hangs.sh", scripts[way])
+    words = ["verify", way, "bash hangs.sh", "--scenario", "calm"]
+    command = [sys.executable, "-m", "sadpath.cli", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=work, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as running:
+        assert running.stderr is not None
+        until(lambda: (work / "pids").is_file() and (work / "pids").read_text().endswith("\n"))
+        while "running" not in (line := running.stderr.readline()):
+            assert line, "it ended before its first case"
+        until(lambda: way == "--driver" or (work / "pids").read_text().endswith("\n"))
+        for _ in range(times):
+            running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    pids = [int(word) for word in (work / "pids").read_text().split()]
+
+    assert running.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert gone(*pids)

@@ -64,14 +64,19 @@ def with_driver(make: Callable[[], Driver], work: Callable[[Any], Any]) -> Any:
     return asyncio.run(main())
 
 
-def gone(*pids: int, seconds: float = 10.0) -> bool:
-    """Tell whether processes have ended, soon at least: a signal takes effect a moment later."""
+def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Wait until something is true, and tell whether it has become so in time."""
     pause = threading.Event()
     for _ in range(int(seconds / 0.01)):
-        if not any(map(lives, pids)):
+        if true():
             return True
         pause.wait(0.01)
     return False
+
+
+def gone(*pids: int) -> bool:
+    """Tell whether processes have ended, soon at least: a signal takes effect a moment later."""
+    return until(lambda: not any(map(lives, pids)))
 
 
 def lives(pid: int) -> bool:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING
 
+from sadpath.core.errors import UsageError
 from sadpath.verify.clauses import all_clauses
 
 if TYPE_CHECKING:
@@ -21,7 +22,16 @@ _WIDTH = 100
 
 
 def pytest_text(stored: StoredCase) -> str:
-    """Return a test that fails until the client keeps what it breaks in this case."""
+    """Return a test that fails until the client keeps what it breaks in this case.
+
+    Raises:
+        UsageError: for a client outside this process: such a test plays its case in simulated time.
+    """
+    if {"exec", "stdio", "http"} & stored.client.contract.driver.given.keys():
+        raise UsageError(
+            f"{stored.client.name} does not live in this process, and a test plays its case in simulated time: "
+            "let `sadpath replay` run the case, whose exit code says the same"
+        )
     word, contract, root = _client_of(stored)
     arguments = {
         "client": word,
