@@ -347,6 +347,19 @@ def test_broken_coding_is_a_decode_error() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("coding", [b"\xe9", b"gzip\xff\xff", b"\xc3\xa9, nonsense", b""])
+def test_a_coding_of_nobodys_is_passed_over(coding: bytes) -> None:
+    """A Content-Encoding that names no coding, be it no ASCII, is the server's mistake and no bug of the client's."""
+
+    async def run() -> None:
+        body = json.dumps(USER).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (coding, len(body))
+        async with serving(Server().on("*", raw(head + body))) as server, shop(server) as client:
+            assert success_of(await client.users.get(1)).value.name == "Ada"
+
+    asyncio.run(run())
+
+
 def test_header_that_is_too_large_is_a_protocol_failure() -> None:
     """A reply whose head is larger than the library reads is a failure, not a crash."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.fuzz.answered import ANSWERED_TARGETS
 from tests.fuzz.files import FILE_TARGETS
 from tests.fuzz.said import SAID_TARGETS
 from tests.fuzz.sent import SENT_TARGETS
@@ -48,6 +49,7 @@ def _target(name: str, run: Callable[[bytes], None], seeds: Callable[[], list[by
 
 
 TARGETS = {
-    name: _target(name, run, seeds) for name, (run, seeds) in {**FILE_TARGETS, **SENT_TARGETS, **SAID_TARGETS}.items()
+    name: _target(name, run, seeds)
+    for name, (run, seeds) in {**FILE_TARGETS, **SENT_TARGETS, **ANSWERED_TARGETS, **SAID_TARGETS}.items()
 }
 """All targets by name."""

@@ -283,7 +283,8 @@ class Opened:
 
     def _decoded(self, codings: list[tuple[str, str]]) -> AsyncIterator[bytes]:
         raw = _raw_body_of(self._library)(self._response)
-        decoding: httpx.Response = self._library.http.Response(self.status, headers=codings, stream=raw)
+        fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in codings]  # as they came
+        decoding: httpx.Response = self._library.http.Response(self.status, headers=fields, stream=raw)
         return decoding.aiter_bytes()
 
     async def close(self) -> None:
