@@ -344,3 +344,47 @@ def test_what_is_wrong_with_the_body(how: int, wrong: str) -> None:
         f"Call c0/0 (users.get id=1) got a 401 {wrong} in exchange 1 and failed as decode (401); the client never tried "
         "to renew its session."
     ]
+
+
+def test_the_first_of_several_open_refusals_stands_for_all() -> None:
+    """AUTH-05 counts from the first 401 of an open route, and names it."""
+    story = Story(result=Result())
+    story.call().meets(200, sent_headers=SIGNED).ok()
+    story.call("http", HEALTH, token=None).meets(401).fails("unauthorized", 401)
+    story.call(args={"id": 2}, token=None).meets(200, sent_headers=BARE).ok()
+    story.t += 1.0
+    story.call("http", LOGIN, token=None).meets(401).fails("unauthorized", 401)
+    found = story.judge("AUTH-05").findings
+
+    assert [(item.sentence, item.exchanges) for item in found] == [
+        ("After the 401 of exchange 2, which answers GET /health, which needs none, the client had no token any more in "
+         "exchange 3.", (2, 3))
+    ]  # fmt: skip
+
+
+def test_a_refusal_behind_other_answers_is_looked_at() -> None:
+    """AUTH-05 and AUTH-12 look at every answer of a request; a refresh behind a 401 of a login is nobody else's."""
+    login, other = Story(), Story()
+    call = login.call("http", LOGIN, token=None).meets(503)
+    login.t += 0.3
+    call.meets(401)
+    login.refresh()
+    call.fails("unauthorized", 401)
+    call = other.call().meets(200)
+    other.t += 0.3
+    call.meets(403)
+    other.refresh()
+    call.fails("forbidden", 403)
+
+    assert (login.verdict("AUTH-05"), other.verdict("AUTH-12")) == ("fail", "fail")
+
+
+def test_a_refresh_that_fails_behind_the_case_may_end_a_session_too() -> None:
+    """AUTH-05 does not count a logout where a refresh was refused once the faults had stopped."""
+    story, call = _refused_openly(LOGIN, Result(signed_in=False, logouts=1))
+    call.fails("unauthorized", 401)
+    other = story.call("settings.get", {}, phase="heal").meets(401, sent_headers=SIGNED)
+    story.refresh(400)
+    other.fails("unauthorized", 401)
+
+    assert story.verdict("AUTH-05") == "pass"
