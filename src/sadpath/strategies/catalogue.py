@@ -35,7 +35,7 @@ WRITTEN_AS: dict[str, Callable[[Sequence[str]], list[Any]]] = {
     "revoke_tokens": lambda _: [{"revoke_tokens": "access"}, {"revoke_tokens": "refresh"}, "revoke_tokens"],
     "wrong_content_type": lambda _: ["wrong_content_type", {"wrong_content_type": ""}],
     "rate_limit": lambda seconds: [
-        {"rate_limit": {"limit": limit, "window": window}} for limit in (2, 1) for window in seconds
+        {"rate_limit": {"limit": limit, "window": window}} for limit in (1, 0) for window in seconds
     ],
     "oversized_header": lambda _: [{"oversized_header": 4096}, "oversized_header"],
     "request_close": lambda _: ["request_close", {"request_close": 10}],

@@ -27,6 +27,9 @@ DRAWN_IN_SCENARIOS = (
     "request_close", "request_reset", "request_stall", "early_response", "half_close", "bad_status_line",
     "broken_chunk", "broken_gzip", "garbage", "oversized_header", "slice", "wrong_length", "close_after",
     "duplicate_delivery", "idle_close",
+    "bad_utf8", "deep_json", "empty", "error_in_200", "wrong_content_type", "wrong_shape", "reject_login",
+    "revoke_tokens", "omit_refresh_token", "bursts", "outage", "rate_limit", "etag_mismatch", "no_store",
+    "not_modified_without_entry", "stale_while_error",
 )  # fmt: skip
 """The faults that whole drawn cases may contain, and with them every search of ``sadpath verify``.
 
