@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sadpath.core.events import FiredFault
 from sadpath.drivers.messages import Result
 from tests.clauses.stories import ALL, USER, Story, Telling
 
@@ -628,3 +629,38 @@ def test_what_is_said_later_fills_nothing_before() -> None:
     gone.t += 1.0
     gone.call().meets(200).ok()
     assert gone.verdict("CACHE-10") == "fail"
+
+
+# CACHE-06
+
+
+@pytest.mark.parametrize("how", ["another question", "later", "nothing came", "an earlier page"])
+def test_whose_truncated_answer_it_was(how: str) -> None:
+    """CACHE-06 blames a value for a truncated answer to the same question that had come, and for the last request's alone."""
+    story = _story()
+    if how in ("another question", "nothing came"):
+        story.call(args={"id": 2}).breaks_off().fails("truncated")
+    if how == "an earlier page":
+        call = story.call("orders.list", {"limit": 2}, pages=True).breaks_off(query="page=1")
+        call.meets(200, query="page=2").ok(value=[])
+    elif how == "nothing came":
+        story.call().breaks().ok()
+    else:
+        story.call().ok(source="cache", value=USER)
+    if how == "later":
+        story.t += 1.0
+        story.call().breaks_off().fails("truncated")
+
+    assert story.verdict("CACHE-06") in ("pass", "not_exercised")
+    assert story.sentences("CACHE-06") == []
+
+
+def test_any_truncated_answer_may_have_been_kept() -> None:
+    """CACHE-06 compares a cached value with each truncated answer, whether or not it is known where the one before ended."""
+    for value, verdict in ((123, "fail"), (12345, "pass")):
+        story = _story()
+        story.call().meets(200, body=b"12345").ok(value=12345)
+        story.call().breaks_off(body=b"12345", fired=[FiredFault("reset", "body")]).fails("truncated")
+        story.call().breaks_off(body=b"12345", fired=[FiredFault("truncate", "body", 3)]).fails("truncated")
+        _away(story).ok(source="cache", value=value)
+        assert story.verdict("CACHE-06") == verdict
