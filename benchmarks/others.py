@@ -7,11 +7,11 @@ connections alive, and WireMock's journal is bounded to what sadpath keeps, sinc
 
 In each round every server is started anew, in turn. Start-up is the time from the start of its process to the first
 answer; memory is that of all its processes, once when idle and once after the load. *Cold* is the load that comes right
-behind the first answer; then loads of the same length follow until one is not a tenth faster than the best before (a
-JVM compiles meanwhile), ten at most, and *warm* is the one after that. The two sadpath rows are the same command: one
-serves an application that does nothing but answer, as a stub does; the other serves the reference backend, a whole
-FastAPI application. The last row is that first application under plain uvicorn, by which to see how fast the load
-generator can be.
+behind the first answer; then loads of the same length follow until three of them are not a tenth faster than the best
+before (a JVM compiles meanwhile), twelve at most, and *warm* is the one after that. The two sadpath rows are the same
+command: one serves an application that does nothing but answer, as a stub does; the other serves the reference backend,
+a whole FastAPI application. The last row is that first application under plain uvicorn, by which to see how fast the
+load generator can be.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PACKAGES = {"wiremock": "3.13.2", "@stoplight/prism-cli": "5.16.0", "mountebank"
 _HERE = Path(__file__).parent
 _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 _TEXT = BODY.decode()
-_MOST = 10
+_MOST, _LATEST = 12, 3
 
 
 @dataclass
@@ -175,12 +175,11 @@ def measure(server: Server, installed: Path, seconds: float) -> None:
 
 
 def _warm(served: Served, seconds: float) -> None:
-    best = 0.0
-    for _ in range(_MOST):
-        rate = load(served, ["/health"], seconds).rate
-        if rate < 1.1 * best:
+    rates: list[float] = []
+    while len(rates) < _MOST:
+        rates.append(load(served, ["/health"], seconds).rate)
+        if len(rates) > _LATEST and max(rates[-_LATEST:]) < 1.1 * max(rates[:-_LATEST]):
             return
-        best = max(best, rate)
 
 
 def compare(console: Console, folder: Path | None, rounds: int, seconds: float) -> None:
