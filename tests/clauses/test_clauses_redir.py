@@ -290,3 +290,24 @@ def test_without_a_bound_any_number_may_be_followed() -> None:
     call.meets(200, path="/users/10").ok()
 
     assert story.verdict("REDIR-01") == "pass"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_upon_which_redirects_a_post_may_become_a_get(status: int) -> None:
+    """REDIR-01 lets a POST become a GET on 301, 302 and 303 alone."""
+    story = Story()
+    call = story.call("http", {"method": "POST", "path": "/users/1"})
+    _led(call, status, "/s/s/users/2").meets(200, method="GET", path="/users/2", digest=None).ok()
+
+    assert story.verdict("REDIR-01") == ("pass" if status in (301, 302, 303) else "fail")
+
+
+def test_what_comes_behind_too_many_is_not_named() -> None:
+    """REDIR-01 names the redirects up to the first that was too many, and where that one led."""
+    story = Story(policy={"redirects": {"follow": True, "max": 1}})
+    call = story.call()
+    for number in range(1, 5):
+        _led(call, 302, f"/s/s/users/{number + 1}", path=f"/users/{number}")
+    call.meets(200, path="/users/5").ok()
+
+    assert [found.exchanges for found in story.judge("REDIR-01").findings] == [(1, 2, 3)]
