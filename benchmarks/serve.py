@@ -148,7 +148,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, help="default: 5, with --others 3")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, help="how long each load lasts (default: 3, with --others 2)")
     parser.add_argument("--others", action="store_true", help="measure other mock servers beside sadpath serve")
     parser.add_argument("--folder", type=Path, help="where the others are installed (default: a cache of the user's)")
     options = parser.parse_args()
@@ -157,11 +157,11 @@ def main() -> None:
     if options.others:
         from others import compare  # noqa: PLC0415 - only here
 
-        compare(console, options.folder, options.rounds or 3, options.seconds)
+        compare(console, options.folder, options.rounds or 3, options.seconds or 2.0)
         return
     for _ in range(options.rounds or 5):
         for row in ROWS:
-            measure(row, options.seconds)
+            measure(row, options.seconds or 3.0)
     show(console)
 
 
