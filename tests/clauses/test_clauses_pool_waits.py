@@ -271,3 +271,13 @@ def test_a_fallback_may_have_been_due(after: str | None, source: str | None, ver
     (call.fails("closed") if source is None else call.ok(source="cache"))
 
     assert story.verdict("POOL-03") == verdict
+
+
+@pytest.mark.parametrize(("takes", "verdict"), [(0.08, "fail"), (0.12, "not_exercised"), (0.16, "not_exercised")])
+def test_from_when_a_fallback_may_have_been_due(takes: float, verdict: str) -> None:
+    """POOL-03 lets a read end with its cached value from a round trip before that was due."""
+    story, call = _after_an_answer({"cache": {"fallback_after": "150ms"}, "timeouts": {"total": "100s"}})
+    story.scenario = {"given": {"network": {"latency": "50ms"}}}
+    call.breaks("fin", connection=1, takes=takes).ok(source="cache")
+
+    assert story.verdict("POOL-03") == verdict

@@ -141,3 +141,12 @@ def test_a_quarter_of_the_wait_is_left_to_real_clocks() -> None:
         story = _waits(seconds)
         story.world = "live"
         assert story.verdict("TIME-05") == verdict
+
+
+@pytest.mark.parametrize(("lasts", "verdict"), [(1.99, "not_exercised"), (2.03, "not_exercised"), (2.1, "pass")])
+def test_a_place_that_became_free_at_the_limit(lasts: float, verdict: str) -> None:
+    """TIME-05 is not exercised where a connection may have become free as the wait was over."""
+    story = _waits(2.0, lasts=lasts)
+    story.scenario = {"given": {"network": {"latency": "50ms"}}}
+
+    assert story.verdict("TIME-05") == verdict
