@@ -38,7 +38,8 @@ compare them with. Until then scenario files and ``faults()`` know it, and no dr
 meaningful as well: a case that was drawn from a seed is drawn again, whatever is added to the catalogue.
 
 Left out is ``redirect``: it leads to the answer of another operation, which clauses know not to hold against anybody,
-but of which the oracle cannot say what a client makes.
+but of which the oracle cannot say what a client makes. ``dribble`` and ``throttle`` are not drawn yet: the oracle does
+not know how long a body takes at a rate.
 """
 
 Written = Any
