@@ -52,16 +52,18 @@ class Renewals:
 
     def succeeded(self, exchange: ExchangeEvent) -> bool:
         """Tell whether the client surely has the tokens that a login or refresh was answered with."""
+        if not self.brings_tokens(exchange) or not self.sight(exchange).success:
+            return False
         lost = writes_lost_since(self.trace, exchange.t_arrived)
-        came = self.brings_tokens(exchange) and self.sight(exchange).success
-        return came and not lost and not self._cancelled_meanwhile(exchange)
+        return not lost and not self._cancelled_meanwhile(exchange)
 
     def brings_tokens(self, exchange: ExchangeEvent) -> bool:
         """Tell whether an answer hands out tokens that a client can use; a fault may have spoilt those that were."""
+        if exchange.issued_generation is None:
+            return False
         answer, names = self._answer(exchange), self.trace.roles.tokens
         access, refresh = answer.get(names.access), answer.get(names.refresh)
-        usable = isinstance(access, str) and access != "" and (refresh is None or isinstance(refresh, str))
-        return exchange.issued_generation is not None and usable
+        return isinstance(access, str) and access != "" and (refresh is None or isinstance(refresh, str))
 
     def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
         end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")
@@ -93,11 +95,12 @@ class Renewals:
 
     def issuers_before(self, t: float) -> list[ExchangeEvent]:
         """Return the logins and refreshes that handed out tokens before ``t``, if the client surely has them."""
-        return [
-            item
-            for item in self.trace.exchanges
-            if item.t_last_byte is not None and item.t_last_byte < t and self.succeeded(item)
-        ]
+        return [item for item in self._issuers if item.t_last_byte is not None and item.t_last_byte < t]
+
+    @cached_property
+    def _issuers(self) -> tuple[ExchangeEvent, ...]:
+        """The logins and refreshes whose tokens the client surely has, looked up once: a client may hammer."""
+        return tuple(item for item in self.trace.exchanges if self.succeeded(item))
 
     def generation_at(self, t: float) -> int | None:
         """Return the generation of the access token that the client held at ``t``; None where that is not known."""
