@@ -93,8 +93,8 @@ class CoThread:
             error = exc
         self._threads.discard(threading.get_ident())
         self.alive = False
-        # An exception's traceback holds this frame. If that held the exception in turn, the ring would live until the next
-        # collection, and connections whose pool was dropped with it would stay open.
+        # An exception's traceback holds this frame. If that held the exception in turn, the ring would live until the
+        # next collection, and connections whose pool was dropped with it would stay open.
         future, self._result = self._result, None
         if future is not None and not future.done() and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):
