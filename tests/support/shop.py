@@ -128,13 +128,14 @@ class Story:
     def retries(self, index: int = 0) -> int:
         """Return how often a call was tried again.
 
-        Two things are none: the replay after a 401, and the one repeat of a request whose reused connection turned out
-        to be dead (RFC 9112 §9.3.1), which is the HTTP library's affair.
+        Three things are none: the replay after a 401, the plain fetch after a 304 for which there is no entry, and the one
+        repeat of a request whose reused connection turned out to be dead (RFC 9112 §9.3.1), the HTTP library's affair.
         """
         attempts = self.attempts(index)
         replayed = any(attempt.status == 401 for attempt in attempts[:-1])
+        plain = any(attempt.status == 304 for attempt in attempts[:-1])
         dead = any(not attempt.bytes_sent and self._reused(attempt) for attempt in attempts[:-1])
-        return len(attempts) - 1 - replayed - dead
+        return len(attempts) - 1 - replayed - plain - dead
 
     def _reused(self, attempt: ExchangeEvent) -> bool:
         former = [item for item in self.trace.exchanges if item.exchange < attempt.exchange]
