@@ -40,10 +40,11 @@ def main() -> None:
         (wheel,) = (place / "dist").glob("*.whl")
         venv.create(place / "venv", with_pip=True, symlinks=True)
         python = place / "venv" / "bin" / "python"
-        run(python, "-m", "pip", "install", "-q", wheel, *LOOK_ALIKES, *TOOLS)
+        run(python, "-m", "pip", "install", "-q", wheel, *LOOK_ALIKES)
+        run(place / "venv" / "bin" / "sadpath", "verify", cwd=place)  # with nothing else installed
+        run(python, "-m", "pip", "install", "-q", f"{wheel}[http2]", *TOOLS)
         shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", place / "pyproject.toml")
-        run(place / "venv" / "bin" / "sadpath", "verify", cwd=place)
         run(python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider",
             *(f"tests/{name}" for name in FROM_OUTSIDE), cwd=place)  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sadpath.verify.simworld import difference
+from sadpath.verify.simworld import difference, trace_line
 from tests.campaign.arranged import client
 from tests.simworld.arranged_sim import BUSY, LIVELY, bundled, known, play, sim_case
 from tests.simworld.odd import Forgets
@@ -117,3 +117,13 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         os.chdir(here)
 
     assert set(tmp_path.iterdir()) == before
+
+
+def test_addresses_in_memory_make_no_difference() -> None:
+    """What a library says of an object, with its address, whole or shortened, does not tell two runs apart."""
+    texts = ("at 0x7f7289cd1cd90>: timed out", "result=Reply(request...c0>, body=b'')")
+    others = ("at 0x7f7289d089d0>: timed out", "result=Reply(request...d0>, body=b'')")
+
+    for one, other in zip(texts, others, strict=True):
+        assert trace_line({"message": one}) == trace_line({"message": other})
+    assert trace_line({"message": "0x7f"}) != trace_line({"message": "0x7e"})

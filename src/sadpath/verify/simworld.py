@@ -43,7 +43,7 @@ from sadpath.verify.stage import Stage, session_name, stage
 from sadpath.verify.trace import SIM_LATENCY
 from sadpath.workspace import Workspace
 
-__all__ = ["SimPlayed", "Simulator", "can_simulate", "difference"]
+__all__ = ["SimPlayed", "Simulator", "can_simulate", "difference", "trace_line"]
 
 T = TypeVar("T")
 
@@ -87,18 +87,19 @@ class SimPlayed:
         """Yield the journal, then the calls with their outcomes, then how the case ended, each as a line of JSON."""
         trace = self.played.trace
         if trace is not None:
-            yield from (_line(event.to_json()) for event in trace.exchanges)
-            yield from (_line(event.to_json()) for event in trace.connections)
+            yield from (trace_line(event.to_json()) for event in trace.exchanges)
+            yield from (trace_line(event.to_json()) for event in trace.connections)
             for call in trace.calls:
                 outcome = None if call.outcome is None else call.outcome.model_dump(mode="json", by_alias=True)
-                yield _line({"call": call.tag, "op": call.op, "phase": call.phase, "outcome": outcome})
-        yield _line({"ending": self.played.ending, "why": self.played.why, "left_over": self.played.left_over})
+                yield trace_line({"call": call.tag, "op": call.op, "phase": call.phase, "outcome": outcome})
+        yield trace_line({"ending": self.played.ending, "why": self.played.why, "left_over": self.played.left_over})
 
 
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b|(?<=\.\.\.)[0-9a-f]{1,16}(?=>)")
+"""An address in memory, whole or as the end of a shortened ``repr``."""
 
 
-def _line(value: Any) -> str:
+def trace_line(value: Any) -> str:
     """Return a line of JSON, without the addresses in memory that messages of Python libraries hold."""
     return _ADDRESS.sub("0x", json.dumps(value, sort_keys=True, ensure_ascii=True))
 

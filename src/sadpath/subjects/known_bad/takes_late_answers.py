@@ -40,7 +40,8 @@ class Shifted(Exchange):
         if not first.done():
             call.broken_off()
             return Timeout("read", message="no answer in time")
-        self._unread.remove(first)
+        if first in self._unread:  # else another caller has taken it too
+            self._unread.remove(first)
         return first.result()
 
     def _shifted(self) -> bool:
