@@ -377,6 +377,7 @@ class Bench:
             interface="asgi3",
             ws="none",
             log_config=None,
+            log_level="warning",  # the level is the process's: another server may have been quieter
             access_log=False,
             date_header=False,
             server_header=False,

@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -160,7 +161,14 @@ class Processes:
     def _start(self) -> _Seat:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._setup), name="sadpath worker", daemon=True)
-        process.start()
+        # Ctrl-C reaches the whole group, and a worker ignores it only once it has imported what it needs: until then it
+        # inherits the mask. The tracker is started first, for that takes the mask away.
+        resource_tracker.ensure_running()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         return _Seat(process, ours)
 
