@@ -390,6 +390,7 @@ class Bench:
         await self._server.startup()
         self.port: int = self._server.servers[0].sockets[0].getsockname()[1]
         for logger in self._loggers:
+            logger.disabled = False  # as above: whoever ran in this process before may have left it otherwise
             logger.addHandler(self._collector)
         return self
 
