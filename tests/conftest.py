@@ -1,17 +1,9 @@
-"""What keeps a run short: long test files begin first, and in CI properties are tried with fewer examples.
-
-Where the longest files begin last, one worker is left with them while the others have nothing to do. In CI the same
-examples are tried each time (Hypothesis' profile ``ci``), so that more of them would find something once, and never again.
-"""
+"""The order of test files: those that take longest begin first, so that no worker is left with one at the end."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
-
-from hypothesis import settings
-
-settings.register_profile("ci", settings.get_profile("ci"), max_examples=50)
 
 LONGEST = (
     "docs/test_generated_pages.py", "simworld/test_simulator.py", "parity/test_parity_worlds.py",

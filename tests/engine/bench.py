@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import httpx
+import trustme
 import uvicorn
 
 from sadpath.core.clock import LoopClock
@@ -320,6 +321,16 @@ class _Collector(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(f"{record.name}: {record.getMessage()}")
+
+
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server and of a client that trusts it, by an authority of their own."""
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
 
 
 class Bench:

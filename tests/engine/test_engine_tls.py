@@ -6,18 +6,8 @@ import asyncio
 import ssl
 
 import pytest
-import trustme
 
-from tests.engine.bench import BODY, Bench, get, run
-
-
-def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+from tests.engine.bench import BODY, Bench, get, run, tls_contexts
 
 
 async def _ask(bench: Bench, client: ssl.SSLContext, request: bytes) -> tuple[bytes, str]:
@@ -54,7 +44,7 @@ async def _ask(bench: Bench, client: ssl.SSLContext, request: bytes) -> tuple[by
 )
 def test_endings(step: object, sent: int | None, ending: str) -> None:
     """The bytes before the end arrive, and the end is as declared."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -77,7 +67,7 @@ def test_endings(step: object, sent: int | None, ending: str) -> None:
 @pytest.mark.parametrize(("ending", "seen"), [("close", "orderly"), ("reset", "reset")])
 def test_a_big_body_is_cut_at_the_exact_byte(ending: str, seen: str) -> None:
     """Below TLS more buffers hold bytes back; all that were promised arrive all the same."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -90,7 +80,7 @@ def test_a_big_body_is_cut_at_the_exact_byte(ending: str, seen: str) -> None:
 
 def test_a_client_that_leaves_a_stall() -> None:
     """A stalled exchange over TLS ends when its client leaves."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -108,7 +98,7 @@ def test_a_client_that_leaves_a_stall() -> None:
 
 def test_a_client_that_ignores_the_end_is_dropped() -> None:
     """A client that keeps its side open after the server's end is waited for one second."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -138,7 +128,7 @@ def test_a_client_that_ignores_the_end_is_dropped() -> None:
 )
 def test_curl_and_httpx_see_the_same_as_without_tls(step: object, code: int, exception: str) -> None:
     """curl's exit code and httpx's exception are those of the same fault without TLS."""
-    server, _ = _contexts()
+    server, _ = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:

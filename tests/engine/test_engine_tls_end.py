@@ -7,9 +7,8 @@ import ssl
 from typing import Any
 
 import pytest
-import trustme
 
-from tests.engine.bench import BODY, Bench, get, run
+from tests.engine.bench import BODY, Bench, get, run, tls_contexts
 
 SOON = 5.0
 """Seconds: much less than the half minute for which asyncio waits for a client's own ``close_notify``."""
@@ -57,15 +56,6 @@ class Peer:
             return await self.reader.read()
 
 
-def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
-
-
 async def _peer(bench: Bench, context: ssl.SSLContext) -> Peer:
     peer = Peer(context, await asyncio.open_connection("127.0.0.1", bench.port))
     await peer.do(lambda tls: tls.do_handshake())
@@ -75,7 +65,7 @@ async def _peer(bench: Bench, context: ssl.SSLContext) -> Peer:
 @pytest.mark.parametrize("step", ["pass", "close", "close_after", {"truncate": 20}])
 def test_fin_follows_close_notify_at_once(step: object) -> None:
     """A client that does not answer the ``close_notify`` sees FIN all the same, and nothing between the two."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -93,7 +83,7 @@ def test_fin_follows_close_notify_at_once(step: object) -> None:
 
 def test_a_slow_reader_gets_all_of_it_before_the_end() -> None:
     """FIN overtakes nothing that waits for its client to read."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:
@@ -111,7 +101,7 @@ def test_a_slow_reader_gets_all_of_it_before_the_end() -> None:
 @pytest.mark.parametrize("step", [{"early_response": 413}, {"request_close": 1000}])
 def test_an_upload_that_goes_on_does_not_take_the_answer_away(step: object) -> None:
     """What a client still sends when it is answered is read and dropped; its answer and the end arrive."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:

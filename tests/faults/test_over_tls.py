@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
 import httpx
 import pytest
-import trustme
 
-from tests.engine.bench import BODY, Bench, get, run
+from tests.engine.bench import BODY, Bench, get, run, tls_contexts
 
 FORMS: tuple[Any, ...] = (
     {"redirect": "/x"}, "wrong_shape", {"dribble": {"chunks": 3, "over": "20ms"}}, {"throttle": 2000}, "empty", "half_close", {"half_close": {"after": 9}}, {"slice": 9}, {"wrong_length": 5},
@@ -18,15 +16,6 @@ FORMS: tuple[Any, ...] = (
     "bad_status_line", "garbage", "oversized_header", "request_close", "request_reset", "request_stall",
     "early_response", {"bursts": {"bad": 1, "good": 0}},
 )  # fmt: skip
-
-
-def _contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
 
 
 async def _seen(bench: Bench, **options: Any) -> list[Any]:
@@ -51,7 +40,7 @@ async def _seen(bench: Bench, **options: Any) -> list[Any]:
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_the_same_as_in_the_clear(form: Any) -> None:
     """httpx gets the same answers and raises the same exceptions, and the same fires at the same byte."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         found = []
@@ -71,7 +60,7 @@ def test_the_same_as_in_the_clear(form: Any) -> None:
 @pytest.mark.parametrize("form", ["close_after", {"idle_close": "10ms"}], ids=str)
 def test_a_silent_end_is_orderly(form: Any) -> None:
     """Behind the whole answer comes an orderly end; httpx does not look for one, and may fail with the next request."""
-    server, client = _contexts()
+    server, client = tls_contexts()
 
     async def scene() -> None:
         async with Bench(tls=server) as bench:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 
@@ -35,13 +35,21 @@ class OnHttpx(PlainSubject):
 
     async def send(self, asked: Asked, url: str) -> Answered:
         """Send one request."""
-        return await self.once(asked, url)
+        answer = await self.request(asked, url)
+        return Answered(answer.status_code, answer.content)
 
-    async def once(self, asked: Asked, url: str) -> Answered:
+    async def request(self, asked: Asked, url: str) -> httpx.Response:
         """Send one request by httpx."""
-        answer = await self._http.request(
+        return await self._http.request(
             asked.method, url, params=asked.query or None, headers=asked.headers, json=asked.body
         )
+
+    async def insisted(self, ask: Callable[[], Awaitable[httpx.Response]]) -> Answered:
+        """Return what a loop comes to that takes an error status for an exception (``raise_for_status``)."""
+        try:
+            answer = await ask()
+        except httpx.HTTPStatusError as error:
+            answer = error.response
         return Answered(answer.status_code, answer.content)
 
     def explain(self, error: Exception) -> str | None:

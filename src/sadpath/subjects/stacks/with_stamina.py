@@ -22,17 +22,10 @@ class _UnderStamina(OnHttpx):
         """Send a request, again where httpx raises."""
 
         @stamina.retry(on=httpx.HTTPError, attempts=3)
-        async def send() -> Answered:
-            answer = await self._http.request(
-                asked.method, url, params=asked.query or None, headers=asked.headers, json=asked.body
-            )
-            answer.raise_for_status()
-            return Answered(answer.status_code, answer.content)
+        async def ask() -> httpx.Response:
+            return (await self.request(asked, url)).raise_for_status()
 
-        try:
-            return await send()
-        except httpx.HTTPStatusError as error:
-            return Answered(error.response.status_code, error.response.content)
+        return await self.insisted(ask)
 
 
 def create() -> Subject:
