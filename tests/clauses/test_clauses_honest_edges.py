@@ -114,7 +114,35 @@ def test_any_account_is_one(said: dict[str, Any]) -> None:
     assert story.verdict("HONEST-01") == "not_exercised"
 
 
+def test_every_account_is_checked() -> None:
+    """HONEST-01 goes on to the next call where one has given no account, as it never ended."""
+    story = Story()
+    story.call("users.get", {"id": 9}).meets(503).hangs()
+    story.call().meets(503).waits(0.3).meets(200).ok(attempts=7)
+
+    assert story.verdict("HONEST-01") == "fail"
+
+
 # HONEST-01: source and age
+
+
+def test_whose_source_is_nobody_s_business() -> None:
+    """HONEST-01 takes a failure's source, and that of signing in and out, as it is."""
+    failed, signed_in = Story(capabilities=REPOSITORY), Story(capabilities=REPOSITORY)
+    _says(failed.call().meets(503).waits(0.3).meets(503).fails("server", 503), source="network", stale=True)
+    signed_in.call("auth.logout", {}).ok(attempts=0)
+
+    assert failed.verdict("HONEST-01") == signed_in.verdict("HONEST-01") == "pass"
+
+
+@pytest.mark.parametrize(("at", "verdict"), [(1.5, "pass"), (4.0, "fail")])
+def test_who_may_have_brought_the_answer_for_both(at: float, verdict: str) -> None:
+    """HONEST-01 lets the network's answer be another call's to the same question, under way at the same time."""
+    story = Story(capabilities=REPOSITORY)
+    story.call(at=1.0).waits(1.0).ok()
+    story.call(at=at).meets(200).ok()
+
+    assert story.verdict("HONEST-01") == verdict
 
 
 def test_the_sentences_on_a_source() -> None:
@@ -190,6 +218,12 @@ def _aged(says: float, **options: Any) -> Story:
 def test_how_young_an_answer_may_be_said_to_be(says: float, verdict: str) -> None:
     """HONEST-01 allows a second and a half less than the age of the newest answer."""
     assert _aged(says).verdict("HONEST-01") == verdict
+
+
+@pytest.mark.parametrize(("says", "verdict"), [(58.3, "fail"), (58.5, "pass")])
+def test_an_answer_was_under_way(says: float, verdict: str) -> None:
+    """HONEST-01 allows a round trip more: the client has an answer later than the server has sent it."""
+    assert _aged(says, scenario=LATENCY).verdict("HONEST-01") == verdict
 
 
 def test_whose_age_is_not_known() -> None:
@@ -291,3 +325,30 @@ def test_whose_answer_a_call_may_have_been_given(how: str) -> None:
         story.call(call="later", at=story.t + 1.0).meets(200, body=_body(value)).ok(value=value)
 
     assert story.verdict("HONEST-02") == ("pass" if how == "shared" else "fail")
+
+
+@pytest.mark.parametrize(("lasts", "verdict"), [(0.2, "fail"), (1.0, "pass")])
+def test_an_answer_that_is_shared_came_meanwhile(lasts: float, verdict: str) -> None:
+    """HONEST-02 takes nothing from another's exchange that was over before, though that call is still under way."""
+    value = {**USER, "user_name": "Augusta"}
+    story = Story(capabilities=REPOSITORY)
+    beside = story.call(call="beside", at=1.0, parallel=True)
+    beside.meets(200, body=_body(value), takes=lasts).waits(2.0).ok(value=value)
+    story.call(at=1.5, parallel=True).meets(200).ok(value=value)
+
+    assert story.verdict("HONEST-02") == verdict
+
+
+@pytest.mark.parametrize("whose", ["fresh", "other_user"])
+def test_what_a_cache_was_filled_with(whose: str) -> None:
+    """HONEST-02 lets the cache hand out what its own user was told, before the case or in it."""
+    story = Story(capabilities=REPOSITORY, scenario={"given": {"cache": whose}})
+    story.call(phase="warmup", call="w0").meets(200, body=_body({**USER, "id": 2})).ok(value={**USER, "id": 2})
+    story.call().meets(200).ok()
+    story.call().meets(503).ok(source="cache")
+    assert story.verdict("HONEST-02") == "pass"
+
+    story = Story(capabilities=REPOSITORY, scenario={"given": {"cache": whose}})
+    story.call(phase="warmup", call="w0").meets(200).ok()
+    story.call().meets(503).ok(source="cache")
+    assert story.verdict("HONEST-02") == ("pass" if whose == "fresh" else "fail")
