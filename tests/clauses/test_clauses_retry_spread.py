@@ -167,7 +167,7 @@ def test_a_little_off_is_left_to_chance(off: float) -> None:
 # How exactly one wait is known
 
 
-def _one(policy: dict[str, Any], *, latency: str = "0ms", again: float = 1.0, **times: float | None) -> Story:
+def _one(policy: dict[str, Any], *, latency: str = "0ms", again: float = 1.0, **times: Any) -> Story:
     """Tell of an attempt that was answered at these times after its arrival at 0, and of the next one."""
     story = Story(policy=policy, t=0.0, scenario={"given": {"network": {"latency": latency}}})
     call = story.call(at=0.0, call="c0")
@@ -185,7 +185,8 @@ def _again(story: Story, connection: int) -> list[tuple[float, float]]:
 @pytest.mark.parametrize(
     ("times", "begins"),
     [({}, 0.1), ({"last": 0.12, "ended": 0.12}, 0.12), ({"last": 0.12, "ended": 0.14}, 0.14),
-     ({"last": 0.12, "ended": None}, 0.12)],
+     ({"last": 0.12, "ended": None}, 0.12),
+     ({"status": None, "first": None, "last": None, "how": "rst", "by": "server"}, 0.1)],
 )  # fmt: skip
 def test_from_when_a_wait_may_be_counted(times: dict[str, Any], begins: float) -> None:
     """A wait began between the head of the answer and its end, or the connection's: so exactly its length is known."""
@@ -264,3 +265,11 @@ def test_the_sentence_counts_waits(part: float, share: int, due: int) -> None:
 def test_an_empty_span_says_nothing() -> None:
     """A wait says nothing where the shortest and the longest that are promised are the same."""
     assert _samples(_told(_policy("full", first_delay="0s"))) == ()
+
+
+def test_a_wait_that_is_not_promised_says_nothing() -> None:
+    """A wait says nothing where the contract does not say how long the second one is."""
+    story = Story(policy=_policy("full", factor=None))
+    story.call().meets(503).waits(0.5).meets(503).waits(0.5).meets(200).ok()
+
+    assert len(_samples(story)) == 1

@@ -17,8 +17,9 @@ from sadpath.verify.wording import count, ended_as, exchanges, seconds
 _LONGEST = 2.0**31
 """What RFC 9111 §1.2.2 lets a recipient make of a number of seconds that is too large for it."""
 
-_ROUNDING = 1.0
-"""Seconds by which a date, which names whole ones, may mean more than the least that it can mean."""
+_SOONER, _LATER = 1.0, 2.0
+"""Seconds by which a client may say that it has to wait less, or more, than the least that it was told: whole ones are
+rounded, and a date may mean one more than the least."""
 
 
 def _honoured(policy: Policy) -> bool:
@@ -48,9 +49,9 @@ def _reported(unit: Unit, sight: Sight) -> float | None:
 
 def _misread(unit: Unit, sight: Sight, told: Told, reported: float) -> bool:
     """Tell whether what is reported is surely not what was told; it may be what is left of it when the call ends."""
-    gone = max(0.0, (unit.call.t_ended or sight.known_at) - sight.known_at)
-    least = min(told.least, _LONGEST) - gone - _ROUNDING
-    return reported < least or (told.least < _LONGEST and reported > told.least + 2 * _ROUNDING)
+    gone = (unit.call.t_ended or sight.known_at) - sight.known_at
+    least = min(told.least, _LONGEST) - gone - _SOONER
+    return reported < least or (told.least < _LONGEST and reported > told.least + _LATER)
 
 
 # RETRY-08
@@ -162,8 +163,8 @@ def _unusual(trace: Trace, unit: Unit, wait: Wait) -> str | None:
     least, most = trace.policy.retry.bounds(wait.n), trace.policy.retry.bounds(wait.most)
     which = f"before retry {wait.n} (exchange {wait.step.after.exchange})"
     waited = seconds(max(0.0, wait.seconds))
-    if no_time_at_all(trace, wait):
-        return f"waited {waited} {which}, where its back-off is at least {seconds(least[0] if least else 0.0)},"
+    if least is not None and no_time_at_all(trace, wait):
+        return f"waited {waited} {which}, where its back-off is at least {seconds(least[0])},"
     if trace.exact and most is not None and wait.seconds > most[1] + delays_of_the_way(trace, unit, wait.step):
         return f"waited {waited} {which}, where its back-off is at most {seconds(most[1])},"
     return None
@@ -233,7 +234,7 @@ def _gives_up_and_says(trace: Trace) -> Iterator[Finding]:
                     (wait.step.before, wait.step.after),
                     unit.call,
                 )
-            elif wait is None and _would_go_on(trace, unit, sight):
+            elif _would_go_on(trace, unit, sight):
                 yield from _said_nothing(unit, sight, told, asked)
 
     yield from trace.find(check)

@@ -56,7 +56,7 @@ def _part(trace: Trace, unit: Unit, wait: Wait) -> Sample | None:
     if delays_of_the_way(trace, unit, wait.step) == float("inf"):
         return None  # others were in the way
     sight, there_and_back = trace.sight(before, unit.call), trace.round_trip
-    latest = max(sight.known_at, before.t_last_byte or 0.0, before.t_ended or 0.0)
+    latest = max(t for t in (sight.known_at, before.t_last_byte, before.t_ended) if t is not None)
     on_the_way = there_and_back if trace.reused(after) else _CONNECTING * there_and_back
     shortest = after.t_arrived - latest - on_the_way - _EXACT
     longest = after.t_arrived - sight.known_at - there_and_back + _EXACT
