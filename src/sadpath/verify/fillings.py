@@ -11,7 +11,7 @@ from sadpath.verify.entries import Entries
 from sadpath.verify.sight import header
 from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["Filling", "age_bounds", "end_of", "fillings", "served_from_cache", "shares", "since"]
+__all__ = ["Filling", "age_bounds", "end_of", "fillings", "grows_too_old", "served_from_cache", "shares", "since"]
 
 _USABLE = frozenset({"fresh", "stale", "too_old"})
 _FILLING = frozenset({"list", "page", "write", "create"})
@@ -76,6 +76,13 @@ def age_bounds(trace: Trace, call: CallRecord, *, before: bool = False) -> tuple
         return None
     first = filled[0]
     return max(0.0, call.t_started - filled[-1].t), call.t_ended - first.t + _age_of(first.exchange)
+
+
+def grows_too_old(trace: Trace, call: CallRecord, by: float) -> bool:
+    """Tell whether the entry that was there when a call began may have been too old at ``by``."""
+    limit = trace.policy.cache.max_stale
+    filled = [item.t for item in fillings(trace, call) if item.t <= call.t_started]
+    return limit is not None and (not filled or by - filled[0] >= limit - 1.0)
 
 
 def _age_of(exchange: ExchangeEvent | None) -> float:

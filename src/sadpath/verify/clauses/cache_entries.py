@@ -8,11 +8,12 @@ from sadpath.core.events import ExchangeEvent
 from sadpath.verify.attribution import fits
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
+from sadpath.verify.fillings import end_of, grows_too_old
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.retrying import NEAR_READS, near_deadline
-from sadpath.verify.sight import INVALID, Sight
+from sadpath.verify.sight import Sight
 from sadpath.verify.trace import CallRecord, Trace, Unit
-from sadpath.verify.values import about, body_of, has_value, reported, shown
+from sadpath.verify.values import about, has_value, reported, shown
 from sadpath.verify.wording import answer_of, ended_as
 
 _FILLING = frozenset({"read", "list", "page", "write", "create"})
@@ -21,22 +22,15 @@ _FILLING = frozenset({"read", "list", "page", "write", "create"})
 
 
 def _worthless(sight: Sight) -> bool:
-    """Tell whether an answer is surely none that may be kept: an error, or a 2xx that is cut off or no JSON."""
-    if sight.status is not None and 200 <= sight.status < 300:
-        return undecodable(sight.exchange) or sight.cut
-    return sight.failed
+    """Tell whether an answer is surely none that may be kept: a failure, a part of one, or a 2xx that is no JSON."""
+    return undecodable(sight.exchange) or sight.failed
 
 
 def _spoilers(trace: Trace, call: CallRecord) -> list[Sight]:
     """Return the worthless answers with content to the question of a cached read, up to its end."""
-    end = call.t_ended if call.t_ended is not None else float("inf")
-    found: list[Sight] = []
-    for other in trace.calls:
-        if (other.op, other.key) != (call.op, call.key) or other.t_started > end:
-            continue
-        seen = [trace.sight(item, other) for item in trace.exchanges_of(other)]
-        found += [sight for sight in seen if _worthless(sight) and sight.exchange.t_arrived <= end]
-    return found
+    same = [other for other in trace.calls if (other.op, other.key) == (call.op, call.key)]
+    seen = [trace.sight(item, other) for other in same for item in trace.exchanges_of(other)]
+    return [sight for sight in seen if _worthless(sight) and sight.exchange.t_arrived <= end_of(call)]
 
 
 def _tempted(trace: Trace) -> Iterator[tuple[CallRecord, list[Sight]]]:
@@ -66,12 +60,11 @@ def _keeps_the_good(trace: Trace) -> Iterator[Finding]:
 
 
 def _served_worthless(trace: Trace, call: CallRecord, worthless: list[Sight]) -> Iterator[Finding]:
-    value, end = reported(call), call.t_ended if call.t_ended is not None else float("inf")
-    if (call.op, call.key) in trace.warmed and trace.scenario.given.cache in ("corrupt", "unwritable"):
+    value = reported(call)
+    if (call.op, call.key) in trace.warmed and trace.scenario.given.cache == "corrupt":
         return
-    if any(
-        about(trace, item, call, value) and not _bad_body(item) for item in trace.exchanges if item.t_arrived <= end
-    ):
+    before = [item for item in trace.exchanges if item.t_arrived <= end_of(call)]
+    if any(about(trace, item, call, value) and not undecodable(item) for item in before):
         return
     last = worthless[-1]
     yield found(
@@ -80,10 +73,6 @@ def _served_worthless(trace: Trace, call: CallRecord, worthless: list[Sight]) ->
         (last.exchange, *trace.exchanges_of(call)),
         call,
     )
-
-
-def _bad_body(item: ExchangeEvent) -> bool:
-    return undecodable(item) or body_of(item) is INVALID
 
 
 def _lost(trace: Trace, call: CallRecord) -> Iterator[Finding]:
@@ -118,15 +107,14 @@ def _keeps(trace: Trace, sight: Sight) -> bool:
 
 def _undisturbed(trace: Trace, former: CallRecord, call: CallRecord) -> bool:
     """Tell whether nothing else can have emptied the cache, or have ended the call, in between."""
-    end, limit = call.t_ended if call.t_ended is not None else float("inf"), trace.policy.cache.max_stale
     error = call.outcome.error if call.outcome is not None else None
     if error is not None and error.kind in ("timeout.pool", "timeout.total", "unauthorized"):
         return False
-    if limit is not None and call.t_started - trace.began >= limit - 1.0:
+    if grows_too_old(trace, call, call.t_started):
         return False
     others = [item for item in trace.calls if item.tag not in (former.tag, call.tag)]
     busy = any(trace.roles.role(other.op) not in ("read", "list", "page") for other in others if other.phase == "case")
-    return not busy and not Renewals(trace).failed_during(former.t_started, end)
+    return not busy and not Renewals(trace).failed_during(former.t_started, end_of(call))
 
 
 CACHE_07 = Clause(
@@ -195,8 +183,7 @@ def _an_old_entry_was_there(trace: Trace) -> bool:
 def _nobody_else_s(trace: Trace) -> Iterator[Finding]:
     entries = Entries(trace)
     for call, since, how in _after_a_change(trace):
-        end = call.t_ended if call.t_ended is not None else float("inf")
-        new = [item for item in trace.exchanges if since - trace.margin <= item.t_arrived <= end]
+        new = [item for item in trace.exchanges if since - trace.margin <= item.t_arrived <= end_of(call)]
         # An answer that was under way when the session ended is none of the new user's.
         if entries.from_cache(call) and not any(_fills(trace, item, call) for item in new):
             old = [item for item in trace.exchanges if item.t_arrived < since and _fills(trace, item, call)]

@@ -9,7 +9,7 @@ from sadpath.drivers.messages import ErrorReport
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.fallback import stopped_early
-from sadpath.verify.fillings import fillings, served_from_cache
+from sadpath.verify.fillings import fillings, grows_too_old, served_from_cache
 from sadpath.verify.http_rules import refusal
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.retrying import NEAR_READS
@@ -116,7 +116,7 @@ def _kept_waiting(trace: Trace) -> Iterator[tuple[CallRecord, tuple[ExchangeEven
         if (
             cancelled
             or _refused(trace, call)
-            or _grows_too_old(trace, call, limit)
+            or grows_too_old(trace, call, limit)
             or Renewals(trace).failed_for(Unit(call, own))
         ):
             continue
@@ -127,13 +127,6 @@ def _answered(own: tuple[ExchangeEvent, ...], by: float) -> bool:
     """Tell whether an answer that is good for the call may have been whole by then."""
     good = [item for item in own if item.status is not None and (200 <= item.status < 300 or item.status == 304)]
     return any(item.ended.how == "complete" and (item.t_last_byte or by) <= by for item in good)
-
-
-def _grows_too_old(trace: Trace, call: CallRecord, by: float) -> bool:
-    """Tell whether the entry may have become too old by then."""
-    limit = trace.policy.cache.max_stale
-    filled = [item.t for item in fillings(trace, call) if item.t <= call.t_started]
-    return limit is not None and (not filled or by - filled[0] >= limit - 1.0)
 
 
 def _refused(trace: Trace, call: CallRecord) -> bool:
