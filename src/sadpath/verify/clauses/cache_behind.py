@@ -121,7 +121,7 @@ def _goes_on(trace: Trace, flight: Flight) -> bool:
     return any(
         item.t_arrived >= trace.healed and (item.method, item.path, item.query) == (last.method, last.path, last.query)
         for item in trace.exchanges
-        if item.exchange > last.exchange and item.call is None
+        if item.call is None
     )
 
 
@@ -159,15 +159,16 @@ def _all_reported(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
     told = {item.get("op") for item in trace.result.background_errors if item.get("kind") != "cache"}
     for operation in dict.fromkeys(flight.first.operation for flight in failures):
         if operation not in told and None not in told:
-            own = [flight for flight in failures if flight.first.operation == operation]
-            yield found(f"nothing is told of {_how(trace, own[0])} in {exchanges(own[0].exchanges)}", own[0].exchanges)
+            first = next(flight for flight in failures if flight.first.operation == operation)
+            yield found(f"nothing is told of {_how(trace, first)} in {exchanges(first.exchanges)}", first.exchanges)
 
 
 def _nobody_logged_out(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
     refused = any(item.status == 401 for call in trace.calls for item in trace.exchanges_of(call))
     if trace.result is not None and trace.result.logouts and failures and not refused:
         own = [item for flight in failures for item in flight.exchanges]
-        yield found(f"the client logged out, where all that had failed was {_how(trace, failures[0])}", own)
+        what = joined(dict.fromkeys(_how(trace, flight) for flight in failures))
+        yield found(f"the client logged out, where all that had failed was {what}", own)
 
 
 def _nothing_evicted(trace: Trace, failures: list[Flight]) -> Iterator[Finding]:
