@@ -130,6 +130,25 @@ def test_the_value_is_the_body(body: Any, value: Any) -> None:
     assert story.verdict("HONEST-02") == ("pass" if true else "fail")
 
 
+@given(st.text(min_size=1), st.text(), st.booleans())
+def test_what_is_no_json_may_be_handed_out_as_text(text: str, more: str, mark: bool) -> None:
+    """HONEST-02 holds where a body that is no JSON is handed out word for word, and fails for any other text."""
+    story = Story()
+    body = f"<{text}".encode()
+    story.call().meets(200, body=(b"\xef\xbb\xbf" if mark else b"") + body).ok(value=f"<{text}{more}")
+
+    assert story.verdict("HONEST-02") == ("fail" if more else "pass")
+
+
+@pytest.mark.parametrize(("body", "value"), [(b'{"id": 1}', '{"id": 1}'), (b"\xff\xfe", "\ufffd\ufffd"), (b"a", ["a"])])
+def test_json_is_no_text_and_other_bytes_neither(body: bytes, value: Any) -> None:
+    """HONEST-02 fails where JSON is handed out unread, or bytes that are no text as if they were."""
+    story = Story()
+    story.call().meets(200, body=body).ok(value=value)
+
+    assert story.verdict("HONEST-02") == "fail"
+
+
 def test_nobody_else_s_answer() -> None:
     """HONEST-02 fails where a read gets what another read at the same time has brought."""
     for value, verdict in ((OTHER, "pass"), (USER, "fail")):

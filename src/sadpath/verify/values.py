@@ -16,7 +16,18 @@ from sadpath.verify.codings import content_of
 from sadpath.verify.sight import INVALID, json_of
 from sadpath.verify.trace import CallRecord, Trace
 
-__all__ = ["about", "body_of", "clock_moves", "has_value", "items_of", "reported", "same", "shown", "sure_calls"]
+__all__ = [
+    "about",
+    "body_of",
+    "clock_moves",
+    "has_value",
+    "is_text_of",
+    "items_of",
+    "reported",
+    "same",
+    "shown",
+    "sure_calls",
+]
 
 _BOM = b"\xef\xbb\xbf"
 _WRITES = frozenset({"write", "create"})
@@ -58,6 +69,14 @@ def body_of(exchange: ExchangeEvent) -> Any:
         return INVALID
     body = content.removeprefix(_BOM)
     return json_of(body) if body.strip() else None
+
+
+def is_text_of(value: Any, exchange: ExchangeEvent) -> bool:
+    """Tell whether a value is the text of an answer's body that is no JSON: unread, but word for word what was said."""
+    content = content_of(exchange)
+    if not isinstance(value, str) or content is None or body_of(exchange) is not INVALID:
+        return False
+    return value.encode(errors="surrogatepass") == content.removeprefix(_BOM)
 
 
 def same(one: Any, other: Any) -> bool:

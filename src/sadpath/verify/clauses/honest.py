@@ -11,7 +11,7 @@ from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.http_rules import places
 from sadpath.verify.trace import CallRecord, Trace, units_of
-from sadpath.verify.values import about, body_of, has_value, items_of, reported, same, shown, sure_calls
+from sadpath.verify.values import about, body_of, has_value, is_text_of, items_of, reported, same, shown, sure_calls
 from sadpath.verify.wording import count, exchanges, seconds
 
 _AGE_OFF = 1.5
@@ -220,7 +220,7 @@ def _is_true(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> 
     if call.pages:
         known = [part for item in _askable(trace, call, own) for part in items_of(trace, item)]
         return not isinstance(value, list) or all(any(same(item, part) for part in known) for item in value)
-    if any(same(value, body_of(item)) for item in good):
+    if any(same(value, body_of(item)) or is_text_of(value, item) for item in good):
         return True
     kept = places(own) if "http_cache" in trace.capabilities else set()
     return any(
