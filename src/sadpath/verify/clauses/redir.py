@@ -14,8 +14,8 @@ from sadpath.verify.values import sure_calls
 from sadpath.verify.wording import count, ended_as
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TO_GET = frozenset({301, 302, 303})
-"""Statuses upon which a POST may become a GET, by custom or by definition."""
+_TO_GET = frozenset({301, 302})
+"""Statuses upon which a POST may become a GET by custom; upon a 303 any method may, by definition (§15.4.4)."""
 
 _SAFE = frozenset({"GET", "HEAD"})
 _NEVER_LEFT = frozenset(
@@ -83,7 +83,8 @@ def _changed(item: ExchangeEvent, after: ExchangeEvent) -> str | None:
     """Return how a redirect has changed what a request means, in words; None where it has not."""
     status, old, new = item.status, item.method, after.method
     if old != new:
-        allowed = (old == "POST" and new == "GET" and status in _TO_GET) or (old in _SAFE and new in _SAFE)
+        to_get = new == "GET" and (status == 303 or (old == "POST" and status in _TO_GET))
+        allowed = to_get or (old in _SAFE and new in _SAFE)
         return (
             None
             if allowed
@@ -131,8 +132,8 @@ def _stopped(trace: Trace, call: CallRecord, item: ExchangeEvent, hops: int) -> 
 REDIR_01 = Clause(
     id="REDIR-01",
     level="policy",
-    title="follows redirects as it promises, bounded, and never turns PUT, PATCH or DELETE into GET, nor POST except "
-    "on 301, 302, 303",
+    title="follows redirects as it promises, bounded, and never turns PUT, PATCH or DELETE into GET except on 303, nor "
+    "POST except on 301, 302, 303",
     trigger=_a_redirect_was_read,
     check=_goes_as_promised,
     source="RFC 9110 §15.4",
