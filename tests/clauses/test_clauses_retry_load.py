@@ -362,3 +362,14 @@ def test_what_was_earned_does_not_matter_for_who_is_blocked() -> None:
     story.call(call="blocked").waits(0.01).fails("server")
 
     assert story.verdict("RETRY-16") == "fail"
+
+
+def test_who_was_asked_for_an_early_retry_may_be_let_be_later() -> None:
+    """RETRY-04 is exercised by a retry that nobody asked for, though the server had asked for the first one."""
+    story = Story(policy=_policy(max_retries=5))
+    call = story.call().meets(503)
+    for asks in (True, False, False):
+        call.waits(0.3).meets(503, **(ASKS if asks else {}))
+    call.fails("server", 503)
+
+    assert story.verdict("RETRY-04") == "pass"

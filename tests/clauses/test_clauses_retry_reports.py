@@ -234,3 +234,12 @@ def test_whose_body_was_spent() -> None:
 
     assert [item.call for item in found] == ["c1/0"]
     assert found[0].sentence.endswith("was sent again (exchange 4) after a 503 in exchange 3, with another body.")
+
+
+@pytest.mark.parametrize("status", [400, 502])
+def test_the_same_error_first_whole_and_then_half(status: int) -> None:
+    """RETRY-15 takes the status of an answer that was cut off for the last error, though one before it had that too."""
+    story = Story(policy=ROOMY)
+    story.call().meets(status).waits(0.3).breaks_off(status).fails("other", status)
+
+    assert story.verdict("RETRY-15") == "pass"

@@ -36,7 +36,7 @@ def _is_about(trace: Trace, sight: Sight, error: ErrorReport) -> bool | None:
     """Tell whether a failure is the one that was met in an exchange; None where that is not clear."""
     status = sight.status
     if sight.sure and status is not None and status < 400:
-        return error.kind == "decode" if status < 300 and undecodable(sight.exchange) else None
+        return error.kind == "decode" if undecodable(sight.exchange) else None
     if sight.error_status is not None:
         if error.status is not None:
             return error.status == status
