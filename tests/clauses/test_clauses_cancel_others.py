@@ -285,3 +285,25 @@ def test_what_was_sent_after_a_cancel_beforehand(sent: int, said: str) -> None:
 def test_without_a_promise_it_is_lost_at_that_moment_alone(left: float, verdict: str) -> None:
     """CANCEL-03 asks about what is left as the other call is cancelled, where no time for that is promised."""
     assert _lost(left, {**SLOW, "cancel": {"within": None}}).verdict("CANCEL-03") == verdict
+
+
+def test_what_each_cancel_takes_with_it() -> None:
+    """CANCEL-03 finds what a second cancel takes, also behind a call that has lost something to the first already."""
+    story = Story(policy=SLOW)
+    start = story.t + 0.001
+    for number, after in ((1, AT), (2, 5 * AT)):
+        call = story.call(at=start, args={"id": number}, cancel_after=after, parallel=True)
+        call.gives_up(after=after).cancelled()
+    for number, after in ((3, AT), (4, 5 * AT)):
+        call = story.call(at=start, args={"id": number}, parallel=True)
+        call.gives_up(after=after).waits(0.5).meets(200).ok()
+
+    assert [found.call for found in story.judge("CANCEL-03").findings] == ["c2/0", "c3/0"]
+
+
+def test_another_exception_is_no_cancel() -> None:
+    """CANCEL-03 leaves exceptions of other names to ERROR-01."""
+    story = Story(policy=SLOW)
+    _two(story, left_after=None).fails("other", escaped=True)
+
+    assert story.verdict("CANCEL-03") == "pass"

@@ -39,10 +39,11 @@ def _left_alone(trace: Trace) -> Iterator[Finding]:
     for call, at, other in _beside(trace):
         if other.tag in told:
             continue
-        if other.outcome is not None and _ended_by_a_cancel(other.outcome):
+        ended = _by_a_cancel(other.outcome) if other.outcome is not None else None
+        if ended is not None:
             told.add(other.tag)
             yield found(
-                f"{call.title} was cancelled, and {other.title}, which was not, {_ended(other.outcome)}",
+                f"{call.title} was cancelled, and {other.title}, which was not, {ended}",
                 own_of.get(other.tag, ()),
                 other,
             )
@@ -58,23 +59,24 @@ def _left_alone(trace: Trace) -> Iterator[Finding]:
             )
 
 
-def _ended_by_a_cancel(outcome: Outcome) -> bool:
-    """Tell whether a call that nobody had cancelled ended by a cancel, under that name or an exception's."""
-    error = outcome.error
-    named = error is not None and outcome.escaped and "cancel" in (error.native or "").lower()
-    return outcome.outcome == "cancelled" or named
+def _by_a_cancel(outcome: Outcome) -> str | None:
+    """Return how a call that nobody had cancelled ended by a cancel, under that name or an exception's, as a verb.
 
-
-def _ended(outcome: Outcome) -> str:
+    None for a call that ended otherwise.
+    """
+    if outcome.outcome == "cancelled":
+        return ended_as(outcome)
     error = outcome.error
-    return f"let {error.native} escape" if error is not None and outcome.escaped else ended_as(outcome)
+    if error is not None and outcome.escaped and "cancel" in (error.native or "").lower():
+        return f"let {error.native} escape"
+    return None
 
 
 def _given_up_with_it(trace: Trace, item: ExchangeEvent, at: float, other: CallRecord) -> bool:
     """Tell whether the client left an exchange of another call, for no reason of that call, when one was cancelled."""
     sight, limits = trace.sight(item, other), trace.limits(other)
     left = item.t_ended
-    if left is None or item.ended.by != "client" or item.ended.how == "complete" or sight.whole or sight.failures:
+    if left is None or sight.whole or sight.failures:  # what the server ended is a failure of its own
         return False
     until = at + (trace.policy.cancel.within or 0.0) + limits.race + clock_moves(trace)
     if item.t_arrived >= at or not at - limits.race <= left <= until:
