@@ -162,7 +162,7 @@ def test_each_return_counts_by_itself() -> None:
     assert story.verdict("CONN-02") == "pass"
 
 
-@pytest.mark.parametrize("how", ["never gone", "never back", "nothing stale", "shown before"])
+@pytest.mark.parametrize("how", ["never gone", "never back", "nothing stale", "shown before", "asks the cache first"])
 def test_what_is_no_return(how: str) -> None:
     """CONN-02 is not exercised where the device was not gone, did not come back, or showed nothing stale meanwhile."""
     steps = {
@@ -170,14 +170,36 @@ def test_what_is_no_return(how: str) -> None:
         "never back": (GET, OFFLINE, GET),
         "nothing stale": (GET, OFFLINE, GET, ONLINE),
         "shown before": (GET, GET, OFFLINE, ONLINE),
+        "asks the cache first": (GET, OFFLINE, GET, ONLINE),
     }[how]
     story = _story(*steps)
     story.call(call="a").meets(200).ok()
     if how == "nothing stale":
         story.call(call="b").meets(200).ok()
+    elif how == "asks the cache first":
+        story.call("settings.get", {}, call="b").ok(source="cache")
     else:
         _away(story, "b")
-    _refreshed(story, story.t)
-    _refreshed(story, story.t)
+    path = "/settings" if how == "asks the cache first" else "/users/1"
+    _refreshed(story, story.t, path=path)
+    _refreshed(story, story.t, path=path)
 
     assert story.verdict("CONN-02") == "not_exercised"
+
+
+def test_its_sentences_on_what_was_not_asked() -> None:
+    """CONN-01 says how a call ended that did not ask, whichever call needed no network before it."""
+    story = _story(OFFLINE, {"settings.get": {}}, GET, GET, GET)
+    story.call("settings.get", {}, call="w", phase="warmup").meets(200).ok()
+    story.call("settings.get", {}, call="a").ok(source="cache")
+    story.call(call="b").fails("other")
+    story.call(call="c").ok(source="cache")
+    story.call(call="d").hangs()
+
+    assert story.sentences("CONN-01") == [
+        "Call b/0 (users.get id=1) failed as other without asking the server, which could be reached, because a hint said "
+        "offline.",
+        "Call c/0 (users.get id=1) was answered from the cache without asking the server, which could be reached, because "
+        "a hint said offline.",
+        "Call d/0 (users.get id=1) never ended: it did not ask the server, because a hint said offline.",
+    ]

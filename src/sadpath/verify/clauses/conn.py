@@ -45,7 +45,6 @@ def _there_was_a_hint(trace: Trace) -> bool:
 
 def _only_advice(trace: Trace) -> Iterator[Finding]:
     for call, own, offline in _hinted(trace):
-        hint = "offline" if offline else "online"
         error = call.outcome.error if call.outcome is not None else None
         if own:
             if error is not None and error.kind == "offline":
@@ -53,18 +52,18 @@ def _only_advice(trace: Trace) -> Iterator[Finding]:
                     f"{call.title} failed as offline, though it had reached the server in {exchanges(own)}", own, call
                 )
         elif offline and call.outcome is None:
-            yield found(f"{call.title} never ended: it did not ask the server, because a hint said {hint}", (), call)
+            yield found(f"{call.title} never ended: it did not ask the server, because a hint said offline", (), call)
         elif offline and error is not None and error.kind not in _OWN_REASONS:
             yield found(
                 f"{call.title} {ended_as(call.outcome)} without asking the server, which could be reached, because a "
-                f"hint said {hint}",
+                "hint said offline",
                 (),
                 call,
             )
         elif offline and served_from_cache(trace, call):
             yield found(
                 f"{call.title} was answered from the cache without asking the server, which could be reached, because "
-                f"a hint said {hint}",
+                "a hint said offline",
                 (),
                 call,
             )
