@@ -40,6 +40,7 @@ class _Ways:
     exec: str | None = None
     stdio: str | None = None
     http: str | None = None
+    shipped: str | None = None
     folder: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     start_within: float | None = None

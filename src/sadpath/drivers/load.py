@@ -19,6 +19,7 @@ from sadpath.drivers.by_http import HttpDriver
 from sadpath.drivers.by_stdio import StdioDriver
 from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.process import Command
+from sadpath.drivers.shipped import shipped_command
 
 __all__ = ["DriverWays", "is_factory_name", "load_driver", "load_factory", "place_of"]
 
@@ -47,6 +48,11 @@ class DriverWays(Protocol):
     @property
     def http(self) -> str | None:
         """A URL."""
+        ...
+
+    @property
+    def shipped(self) -> str | None:
+        """The file of a driver that ships with sadpath."""
         ...
 
     @property
@@ -80,6 +86,7 @@ def load_driver(
         UsageError: where it names none, several, or one that cannot be found or imported.
     """
     known = {"python": ways.python, "exec": ways.exec, "stdio": ways.stdio, "http": ways.http}
+    known["shipped"] = ways.shipped
     given = {way: value for way, value in known.items() if value is not None}
     if len(given) != 1:
         named = " and ".join(given) or "none"
@@ -91,6 +98,8 @@ def load_driver(
         return InProcessDriver(load_factory(ways.python, folder), name=ways.python)
     if ways.http is not None:
         return HttpDriver(ways.http, bounds=bounds)
+    if ways.shipped is not None:
+        return StdioDriver(shipped_command(ways.shipped), bounds=bounds)
     place = folder if ways.folder is None else (folder or Path()) / ways.folder
     if ways.exec is not None:
         command = Command.of(ways.exec, place, ways.env)

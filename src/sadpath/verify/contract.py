@@ -100,17 +100,21 @@ Words = Text | Annotated[Several[str], Field(min_length=1)]
 
 Variable = Annotated[str, TextOf(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")]
 
-_WAYS = ("python", "exec", "stdio", "http")
+_WAYS = ("python", "exec", "stdio", "http", "shipped")
 _COMMANDS = ("exec", "stdio")
 
 
 class DriverSpec(FileModel):
-    """How the client is driven: one of the ways. Commands run in the contract's folder, or in ``folder`` below it."""
+    """How the client is driven: one of the ways. Commands run in the contract's folder, or in ``folder`` below it.
+
+    ``shipped`` names a driver of sadpath's own for a library of another language.
+    """
 
     python: Text | None = None
     exec: Words | None = None
     stdio: Words | None = None
     http: Annotated[str, TextOf(r"https?://[^\s/]\S*", "a URL such as http://127.0.0.1:9000/")] | None = None
+    shipped: Text | None = None
     folder: Text | None = None
     env: dict[Variable, str] = Field(default_factory=dict)
     start_within: Duration | None = None

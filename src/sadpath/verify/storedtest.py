@@ -27,7 +27,7 @@ def pytest_text(stored: StoredCase) -> str:
     Raises:
         UsageError: for a client outside this process: such a test plays its case in simulated time.
     """
-    if {"exec", "stdio", "http"} & stored.client.contract.driver.given.keys():
+    if {"exec", "stdio", "http", "shipped"} & stored.client.contract.driver.given.keys():
         raise UsageError(
             f"{stored.client.name} does not live in this process, and a test plays its case in simulated time: "
             "let `sadpath replay` run the case, whose exit code says the same"
