@@ -82,4 +82,5 @@ def test_its_sentences() -> None:
     call.meets(201).ok()
 
     assert "its first request with the key 'k1' was still running (exchange 1)" in stopped.sentences("IDEM-03")[0]
+    assert stopped.sentences("IDEM-03")[0].endswith("failed as conflict (409) with some of its 2 retries left.")
     assert "asked again with another: none" in other.sentences("IDEM-03")[0]

@@ -346,3 +346,45 @@ def test_the_sentences_on_a_shift() -> None:
         story, call = _walk([_items(1, 2), _items(2, 3)])
         call.ok(value=_items(*ids))
         assert [sentence.partition(") ")[2] for sentence in story.sentences("PAGE-05")] == [said]
+
+
+def test_one_page_is_no_walk_to_be_whole() -> None:
+    """PAGE-01 is not exercised by a collection of one page."""
+    for pages, verdict in (([_items(1, 2)], "not_exercised"), ([_items(1), _items(2)], "pass")):
+        story, call = _walk(pages)
+        call.ok(value=_items(1, 2))
+        assert story.verdict("PAGE-01") == verdict
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [(4, "exchanges 1, 2, 3 and 4."), (5, "exchanges 1, 2, 3 and 4 and 1 more."), (7, "exchanges 1, 2, 3 and 4 and 3 more.")],
+)  # fmt: skip
+def test_how_many_fetches_are_shown(times: int, said: str) -> None:
+    """PAGE-01 names four of the exchanges in which one page was fetched, and counts the rest."""
+    story = Story()
+    call = story.call("orders.list", {"limit": 2}, pages=True)
+    for _ in range(times):
+        _asks(call, None, _items(1, 2), "m1")
+    _asks(call, "m1", _items(3), None)
+    call.ok(value=_items(1, 2, 3))
+    found = story.judge("PAGE-01").findings[-1]
+
+    assert found.sentence == f"Call c0/0 (orders.list limit=2) fetched one page in {said}"
+    assert found.exchanges == (1, 2, 3, 4)
+
+
+def test_how_many_needless_requests_are_shown() -> None:
+    """PAGE-02 and PAGE-03 name the page and three of the requests behind it, and count all of them."""
+    ended, round_about = Story(), Story()
+    for story, following in ((ended, None), (round_about, "m0")):
+        call = story.call("orders.list", {"limit": 2, "cursor": "m0"}, pages=True)
+        _asks(call, "m0", _items(1, 2), following)
+        for _ in range(5):
+            _asks(call, "m0", _items(1, 2), following)
+        call.ok(value=_items(1, 2))
+
+    for story, name in ((ended, "PAGE-02"), (round_about, "PAGE-03")):
+        found = story.judge(name).findings[0]
+        assert "sent 5 more requests" in found.sentence
+        assert found.exchanges == (1, 2, 3, 4)
