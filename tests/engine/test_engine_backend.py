@@ -251,7 +251,7 @@ def test_a_fault_that_crashes_is_sadpaths_own_problem() -> None:
             assert [str(problem) for problem in bench.session.problems] == ["ZeroDivisionError on GET /item: a bug"]
             assert [problem.party for problem in bench.session.problems] == ["sadpath"]
             assert bench.logs == ["sadpath.engine: sadpath failed on GET /item"]
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
     assert "crash_for_a_test" not in FAULTS

@@ -275,7 +275,7 @@ def test_a_request_whose_body_breaks_is_answered_400() -> None:
             event = await bench.ended()
             assert event.ended.how == "fin"
             assert bench.backend.runs == []
-            assert event.fired == []
+            assert event.fired == ()
 
     run(scene)
 

@@ -68,7 +68,7 @@ def test_a_client_that_never_reads_ends_it_itself(ending: str) -> None:
             event = await bench.ended()
             assert (event.ended.how, event.ended.by) == ("rst", "client")
             assert event.bytes_sent < 40 * MIB
-            assert event.fired == []
+            assert event.fired == ()
 
     run(scene)
 
@@ -177,7 +177,7 @@ def test_a_body_without_end_is_refused() -> None:
             received = await connection.receive(patience=20)
             assert received.status == 413
             assert bench.backend.runs == []
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 

@@ -509,7 +509,7 @@ def test_what_http2_does_not_have_is_said_so(fault: Any) -> None:
             assert "does not exist in HTTP/2" in told
             (problem,) = bench.session.problems
             assert isinstance(problem, AuthorError)
-            assert ((await bench.ended()).fired, bench.backend.runs) == ([], [])
+            assert ((await bench.ended()).fired, bench.backend.runs) == ((), [])
 
     run(scene)
 
@@ -525,7 +525,7 @@ def test_what_http1_does_not_have_is_said_so(fault: Any, http2: bool) -> None:
             received = await bench.ask(get("/item", "Connection: close"))
             assert (received.status, b"--http2" in received.body) == (500, True)
             assert isinstance(bench.session.problems[0], AuthorError)
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
 

@@ -81,7 +81,7 @@ def test_whoever_does_not_accept_it_is_answered_as_ever(request_: bytes) -> None
             plain = await bench.ask(request_)
             bench.inject("broken_gzip")
             assert (await bench.ask(request_)).undated == plain.undated
-            assert (await bench.ended(2)).fired == []
+            assert (await bench.ended(2)).fired == ()
 
     run(scene)
 

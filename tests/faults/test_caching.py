@@ -79,7 +79,7 @@ def test_304_is_not_given_to_whoever_asked(request_: bytes) -> None:
         async with Bench() as bench:
             bench.inject("not_modified_without_entry")
             assert (await bench.ask(request_)).status in (200, 201)
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
 
@@ -111,7 +111,7 @@ def test_what_is_empty_anyway_is_left_alone(request_: bytes) -> None:
             bench.inject("empty")
             received = await bench.ask(request_)
             assert received.header("content-length") in (None, str(len(BODY)))
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
 

@@ -151,7 +151,7 @@ def test_a_place_behind_the_last_byte_is_not_reached(settings: object) -> None:
             await connection.send(get("/empty" if empty else "/item"))
             assert (await connection.answer()).status == (204 if empty else 200)
             event = await bench.ended()
-            assert ([fault.name for fault in event.armed], event.fired) == (["close"], [])
+            assert ([fault.name for fault in event.armed], event.fired) == (["close"], ())
             assert event.ended.how == "complete"
 
             await connection.send(get("/item"))

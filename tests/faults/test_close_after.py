@@ -56,7 +56,7 @@ def test_an_end_that_is_announced_is_not_silent(request_: bytes) -> None:
             for _ in range(2):
                 received = await bench.ask(request_)
                 assert (received.header("connection"), received.ending) == ("close", "fin")
-            assert [event.fired for event in bench.session.journal.exchanges] == [[], []]
+            assert [event.fired for event in bench.session.journal.exchanges] == [(), ()]
 
     run(scene)
 
@@ -88,7 +88,7 @@ def test_idle_for_so_long_and_then_fin() -> None:
             await connection.send(get("/item"))
             assert (await connection.answer()).undated == HEAD + BODY
             event = await bench.ended()
-            assert (event.fired, event.ended.how) == ([], "complete")
+            assert (event.fired, event.ended.how) == ((), "complete")
             rest = await connection.receive()
             assert (rest.data, rest.ending) == (b"", "fin")
             assert [(fault.name, fault.phase, fault.byte) for fault in event.fired] == [("idle_close", "end", None)]
@@ -114,7 +114,7 @@ def test_a_request_in_time_is_served() -> None:
             rest = await connection.receive(patience=0.6)
             assert rest.ending == "open"
             connection.close()
-            assert [event.fired for event in bench.session.journal.exchanges] == [[], []]
+            assert [event.fired for event in bench.session.journal.exchanges] == [(), ()]
 
     run(scene)
 

@@ -67,7 +67,7 @@ def test_without_two_bytes_nothing_dribbles(chunks: int, path: str, method: str)
             bench.inject({"dribble": {"chunks": chunks, "over": "10s"}}, {"throttle": 1})
             for _ in range(2):
                 await bench.ask(get(path, "Connection: close", method=method))
-            assert [event.fired for event in bench.session.journal.exchanges] == [[], []]
+            assert [event.fired for event in bench.session.journal.exchanges] == [(), ()]
 
     run(scene)
 

@@ -84,7 +84,7 @@ def test_what_cannot_lie_about_its_length(request_: bytes, by: int) -> None:
             plain = await bench.ask(request_)
             bench.inject({"wrong_length": by})
             assert (await bench.ask(request_)).undated == plain.undated
-            assert (await bench.ended(2)).fired == []
+            assert (await bench.ended(2)).fired == ()
 
     run(scene)
 
@@ -133,7 +133,7 @@ def test_what_has_no_chunks_does_not_break(request_: bytes) -> None:
             bench.inject("broken_chunk")
             received = await bench.ask(request_)
             assert sorted(received.undated.split(b"\r\n")) == sorted(plain.undated.split(b"\r\n"))
-            assert (await bench.ended(2)).fired == []
+            assert (await bench.ended(2)).fired == ()
 
     run(scene)
 

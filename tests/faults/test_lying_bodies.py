@@ -75,7 +75,7 @@ def test_what_has_no_body_does_not_lie(fault: str, request_: bytes) -> None:
             bench.inject(fault)
             await bench.ask(request_)
             event = await bench.ended()
-            assert ([item.name for item in event.armed], event.fired) == ([fault], [])
+            assert ([item.name for item in event.armed], event.fired) == ([fault], ())
 
     run(scene)
 

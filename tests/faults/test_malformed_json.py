@@ -74,7 +74,7 @@ def test_what_is_no_json_is_left_alone(path: str) -> None:
             received = await bench.ask(get(path, "Connection: close"))
             assert b"one,two,three" in received.data or received.status == 204
             event = await bench.ended()
-            assert ([fault.name for fault in event.armed], event.fired) == (["malformed_json"], [])
+            assert ([fault.name for fault in event.armed], event.fired) == (["malformed_json"], ())
 
     run(scene)
 

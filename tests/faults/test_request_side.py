@@ -120,7 +120,7 @@ def test_the_connection_ends_behind_a_byte_of_the_body(name: str, ending: str) -
             connection = await bench.connect()
             await connection.send(_head(1000) + b"x" * 599)
             assert (await connection.receive(patience=0.1)).ending == "open"
-            assert bench.session.journal.exchanges[0].fired == []
+            assert bench.session.journal.exchanges[0].fired == ()
             await connection.send(b"x")
             assert (await connection.receive()).ending == ending
             event = await bench.ended()
@@ -139,7 +139,7 @@ def test_a_body_that_is_shorter_is_read(name: str) -> None:
             bench.inject({name: 3})
             assert (await bench.ask(post("/items", b"{}", CLOSE))).status == 201
             event = await bench.ended()
-            assert ([fault.name for fault in event.armed], event.fired) == ([name], [])
+            assert ([fault.name for fault in event.armed], event.fired) == ([name], ())
             assert event.effect.committed
 
     run(scene)

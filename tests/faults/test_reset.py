@@ -108,6 +108,6 @@ def test_a_place_behind_the_last_byte_is_not_reached() -> None:
                 await connection.send(get("/item"))
                 assert (await connection.answer()).body == BODY
             connection.close()
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)

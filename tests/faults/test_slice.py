@@ -53,7 +53,7 @@ def test_what_fits_is_not_sliced() -> None:
         async with Bench() as bench:
             bench.inject({"slice": 65}, {"slicer": 1})
             await bench.ask(get("/item", "Connection: close"))
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
             await bench.ask(post("/items", b"{}", "Connection: close"))
             event = await bench.ended(2)
             assert [(fault.name, fault.alias, fault.byte) for fault in event.fired] == [("slice", "slicer", 1)]

@@ -252,7 +252,7 @@ def test_an_unknown_fixture_is_the_authors_mistake() -> None:
             assert "nowhere" in json.loads(received.body)["message"]
             assert [type(error) for error in bench.session.problems] == [AuthorError]
             assert len(bench.logs) == 1
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
 

@@ -93,7 +93,7 @@ def test_what_has_no_such_byte_is_not_cut(request_: bytes) -> None:
             event = await bench.ended()
             assert ([fault.name for fault in event.armed], event.fired, event.ended.how) == (
                 ["truncate"],
-                [],
+                (),
                 "complete",
             )
 
@@ -132,7 +132,7 @@ def test_a_limit_that_is_not_reached_leaves_the_connection_alone() -> None:
                 await connection.send(get("/item"))
                 assert (await connection.answer()).body == BODY
             connection.close()
-            assert (await bench.ended()).fired == []
+            assert (await bench.ended()).fired == ()
 
     run(scene)
 

@@ -84,7 +84,7 @@ def test_writes_and_errors_are_none_of_its_business() -> None:
             for _ in range(2):
                 assert (await bench.ask(post("/items", b"{}", CLOSE))).status == 201
                 assert (await bench.ask(get("/me", CLOSE))).status == 401
-            assert [event.fired for event in bench.session.journal.exchanges] == [[]] * 4
+            assert [event.fired for event in bench.session.journal.exchanges] == [()] * 4
 
     run(scene)
 

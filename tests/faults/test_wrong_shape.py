@@ -83,7 +83,7 @@ def test_what_has_no_such_member_is_left_alone(path: str, settings: Any) -> None
             plain = await bench.ask(get(path, CLOSE))
             assert (await bench.ask(get(path, CLOSE))).undated == plain.undated
             event = await bench.ended(2)
-            assert ([fault.name for fault in event.armed], event.fired) == (["wrong_shape"], [])
+            assert ([fault.name for fault in event.armed], event.fired) == (["wrong_shape"], ())
 
     run(scene)
 

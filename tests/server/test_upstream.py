@@ -244,7 +244,7 @@ def test_an_upstream_that_fails_is_not_taken_for_a_fault(says: bytes, error: str
             assert answer.headers["proxy-status"] == f"sadpath; error={error}"
             assert answer.headers["content-type"] == "application/problem+json"
             (event,) = server.sessions.default.journal.exchanges
-            assert event.fired == []
+            assert event.fired == ()
 
     _run(test)
 
@@ -352,7 +352,7 @@ def test_an_answer_that_breaks_off_breaks_off() -> None:
         async with _behind(Elsewhere(says, _close)) as (server, client):
             assert await _until_it_breaks(client) == b"abc"
             (event,) = server.sessions.default.journal.exchanges
-            assert (event.status, event.ended.how, event.ended.by, event.fired) == (200, "fin", "server", [])
+            assert (event.status, event.ended.how, event.ended.by, event.fired) == (200, "fin", "server", ())
 
     _run(test)
 

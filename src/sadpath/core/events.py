@@ -7,10 +7,14 @@ appear: they are shown as a short stable digest.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "COMPLETE",
+    "NO_EFFECT",
+    "OPEN",
     "ArmedFault",
     "ConnectionEvent",
     "Effect",
@@ -86,7 +90,7 @@ class FiredFault:
         return {"name": self.name, "as": self.alias, "phase": self.phase, "byte": self.byte}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Effect:
     """Whether the backend changed its state for this exchange, and the change's id."""
 
@@ -94,12 +98,19 @@ class Effect:
     id: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ended:
     """How an exchange ended, and by whom."""
 
     how: How = "open"
     by: Party | None = None
+
+
+NO_EFFECT = Effect()
+OPEN = Ended()
+COMPLETE = Ended("complete")
+"""What most entries have: shared by them, since a journal is full of entries, and each object in it is one more to
+make and one more for the garbage collector to look at."""
 
 
 @dataclass(slots=True)
@@ -123,13 +134,13 @@ class ExchangeEvent:
     idempotency_key: str | None = None
     body_digest: str | None = None
     rule: int | None = None
-    armed: list[ArmedFault] = field(default_factory=list)
-    fired: list[FiredFault] = field(default_factory=list)
-    effect: Effect = field(default_factory=Effect)
+    armed: Sequence[ArmedFault] = ()
+    fired: Sequence[FiredFault] = ()
+    effect: Effect = NO_EFFECT
     status: int | None = None
     response_body: bytes = b""
     bytes_sent: int = 0
-    ended: Ended = field(default_factory=Ended)
+    ended: Ended = OPEN
     t_arrived: float = 0.0
     t_first_byte: float | None = None
     t_last_byte: float | None = None

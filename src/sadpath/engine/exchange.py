@@ -110,7 +110,8 @@ class EngineExchange(Spoken):
     def fire(self, fault: Fault, phase: Phase, byte: int | None = None) -> None:
         """Say in the journal that the fault took effect."""
         self._acting = fault.name
-        self.event.fired.append(FiredFault(fault.name, phase, byte, self._aliases.get(id(fault))))
+        fired = FiredFault(fault.name, phase, byte, self._aliases.get(id(fault)))
+        self.event.fired = (*self.event.fired, fired)
 
     def draw(self, *key: Key) -> float:
         """Return a number in [0, 1) that depends on seed, session, rule, match and ``key`` alone."""

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from sadpath.core.errors import HarnessError, SadpathError
-from sadpath.core.events import ArmedFault
+from sadpath.core.events import COMPLETE, NO_EFFECT, OPEN, ArmedFault, Effect, Ended
 from sadpath.engine.asking import Body, Headers, bearer, key_header, members_of, token_header
 from sadpath.engine.backend import App, Asked, BackendFailed, Receive, Scope, Send
 from sadpath.engine.cors import cors_headers, is_preflight
@@ -142,8 +142,8 @@ class Handling:
 
     def close_entry(self) -> None:
         """Note that the answer left whole, unless the exchange has ended otherwise."""
-        if self.event.ended.how == "open":
-            self.event.ended.how = "complete"
+        if self.event.ended is OPEN:
+            self.event.ended = COMPLETE
 
     def give_up(self) -> None:
         """Let uvicorn know that no answer comes."""
@@ -155,8 +155,8 @@ class Handling:
         if event.t_ended is None:
             event.t_ended = session.clock.now()
         if wire is not None:
-            if event.ended.how == "open" and wire.ended_how is not None:
-                event.ended.how, event.ended.by = wire.ended_how, wire.ended_by
+            if wire.ended_how is not None and event.ended is OPEN:
+                event.ended = Ended(wire.ended_how, wire.ended_by)
             wire.current = wire.current_session = wire.allowance = None
         session.notify(event)
 
@@ -333,13 +333,13 @@ class Handling:
 
     def note_effect(self, answer: Answer | None) -> None:
         """Write down whether the backend has changed its state."""
-        effect = self.event.effect
+        event = self.event
         if self.seam is not None and self.seam.effects:
-            effect.committed, effect.id = True, self.seam.effects[-1]
-        elif answer is not None and self.engine.hooks is None and self.event.method not in _SAFE:
+            event.effect = Effect(committed=True, id=self.seam.effects[-1])
+        elif answer is not None and self.engine.hooks is None and event.method not in _SAFE:
             # A backend that does not speak of its effects is taken to commit one with each unsafe success.
-            effect.committed = 200 <= answer.status < 300
-            effect.id = f"x{self.event.exchange}" if effect.committed else None
+            committed = 200 <= answer.status < 300
+            event.effect = Effect(committed, f"x{event.exchange}") if committed else NO_EFFECT
 
     def note_tokens(self, answer: Answer) -> None:
         """Take note of the tokens that an answer hands out."""

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from sadpath.core.events import Effect, Ended, ExchangeEvent
+from sadpath.core.events import NO_EFFECT, OPEN, ExchangeEvent
 from sadpath.engine.asking import Headers
 from sadpath.engine.redact import Redactor
 
@@ -94,8 +94,8 @@ class Recorded(ExchangeEvent):
         event._asked, event._said, event._redactor = tuple(headers), (), redactor
         event.token_generation, event.idempotency_key = token_generation, idempotency_key
         event.refresh_generation = event.issued_generation = event.rule = event.status = event.body_digest = None
-        event.armed, event.fired = [], []
-        event.effect, event.ended = Effect(), Ended()
+        event.armed = event.fired = ()
+        event.effect, event.ended = NO_EFFECT, OPEN
         event.response_body, event.bytes_sent = b"", 0
         event.t_arrived = t_arrived
         event.t_first_byte = event.t_last_byte = event.t_ended = None

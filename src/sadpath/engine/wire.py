@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from sadpath.core.clock import Clock
-from sadpath.core.events import ConnectionEvent, ExchangeEvent, Party
+from sadpath.core.events import OPEN, ConnectionEvent, Ended, ExchangeEvent, Party
 from sadpath.engine.secure_end import end_writing
 from sadpath.engine.transport import FaultTransport, peer_left, unsent_bytes
 
@@ -147,8 +147,8 @@ class Wire:
             self.ended_how, self.ended_by = how, by
         how, by = self.ended_how, self.ended_by or by  # whoever was first, be it by a close that still lingers
         event, session = self.current, self.current_session
-        if event is not None and session is not None and event.ended.how == "open":
-            event.ended.how, event.ended.by = how, by
+        if event is not None and session is not None and event.ended is OPEN:
+            event.ended = Ended(how, by)
             event.t_ended = session.clock.now()
 
     def wrote(self, data: bytes) -> None:

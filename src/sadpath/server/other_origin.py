@@ -11,7 +11,7 @@ from email.utils import formatdate
 from hashlib import blake2b
 from typing import Any
 
-from sadpath.core.events import ExchangeEvent
+from sadpath.core.events import COMPLETE, OPEN, ExchangeEvent
 from sadpath.engine.asgi import CALL_HEADER, Found, Headers, Refused
 from sadpath.engine.cors import cors_headers, preflight
 from sadpath.engine.protocol import WIRE_KEY
@@ -63,8 +63,8 @@ class OtherOrigin:
             event.status, event.response_body = answer.status, answer.body
             event.response_headers = [(name.decode(), value.decode()) for name, value in answer.headers]
             await _send(answer, headers, send)
-            if event.ended.how == "open":
-                event.ended.how = "complete"
+            if event.ended is OPEN:
+                event.ended = COMPLETE
         finally:
             event.t_ended = session.clock.now()
             if wire is not None:

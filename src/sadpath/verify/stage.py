@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from sadpath.core.errors import AuthorError
@@ -121,7 +121,7 @@ class Stage:
 
     def second_user(self) -> AuthGrant | None:
         """Return the credentials of another user, None where the workspace does not say who that is."""
-        named = getattr(self.roles, "second_login", None)
+        named = self.roles.second_login
         if named is not None:
             return AuthGrant(email=named.email, password=named.password)
         if self.roles.login is not None:
@@ -157,7 +157,7 @@ class Stage:
 
 def _frozen(event: ExchangeEvent) -> ExchangeEvent:
     """Return a copy that shares nothing which the engine may still change."""
-    return replace(event, fired=[*event.fired], effect=copy(event.effect), ended=copy(event.ended))
+    return copy(event)
 
 
 def _auth(grant: Grant) -> AuthGrant:
