@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.renewals import Renewals
-from sadpath.verify.sight import INVALID, Sight, json_in, retry_after_of
+from sadpath.verify.sight import Sight, json_in, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
@@ -36,18 +36,18 @@ RETRY_READS = (
 )
 """The policy values that ``Retries`` takes into account, beside max_retries and statuses."""
 
-_IN_PROGRESS = "idempotency-in-progress"
-
 _ROUNDING = 1.0
 """Seconds that a Retry-After may ask for beyond the least that it can mean: a date names whole seconds."""
 
+_HARDLY = 0.1
+"""The part of a call's time up to which it has hardly begun."""
 
-def in_progress(exchange: ExchangeEvent) -> bool:
+
+def in_progress(trace: Trace, exchange: ExchangeEvent) -> bool:
     """Tell whether an answer says that the first request with this idempotency key is still under way (draft §2.7)."""
-    if exchange.status != 409 or exchange.idempotency_key is None:
+    if exchange.idempotency_key is None:
         return False
-    problem = json_in(exchange)
-    return problem is not INVALID and isinstance(problem, dict) and str(problem.get("type", "")).endswith(_IN_PROGRESS)
+    return trace.roles.errors.is_in_progress(exchange.status, json_in(exchange))
 
 
 def attempts_of(trace: Trace, unit: Unit) -> tuple[int, int]:
@@ -128,7 +128,7 @@ class Retries:
         exchange = sight.exchange
         if sight.error_status is None or self.status_promised(exchange):
             return True
-        return in_progress(exchange)
+        return in_progress(self.trace, exchange)
 
     def stopped(self, sight: Sight, used: int) -> bool:
         """Tell whether something may have kept the client from the retry after ``used`` ones."""
@@ -164,17 +164,32 @@ class Retries:
     def _out_of_time(self, sight: Sight, used: int) -> bool:
         """Tell whether the next wait could have crossed the deadline, or the moment of a promised fallback."""
         trace, call = self.trace, self.unit.call
-        wait = trace.policy.retry.delay(used + 1)
+        limits, own = trace.limits(call), self._longest_wait(used + 1)
         told = told_to_wait(trace, sight.exchange) if sight.status is not None else None
-        longest = max(wait if wait is not None else float("inf"), 0.0 if told is None else told + _ROUNDING)
-        latest = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0) + longest
+        asked = 0.0 if told is None else told + _ROUNDING
+        over = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0)
         # A retry that was begun, but whose connection or request was still under way, is not in the journal.
-        latest += 2 * trace.round_trip
-        ends = [trace.limits(call).deadline]
-        fallback = trace.policy.cache.fallback_after
-        if fallback is not None and call.outcome is not None and call.outcome.outcome == "ok":
-            ends.append(call.t_started + fallback)
-        return any(end is not None and latest >= end - trace.limits(call).race for end in ends)
+        latest = over + 2 * trace.round_trip + limits.race
+        due = asked if used == 0 and self._has_hardly_begun(over) else max(own, asked)
+        if limits.deadline is not None and latest + due >= limits.deadline:
+            return True
+        fallback, well = trace.policy.cache.fallback_after, call.outcome is not None and call.outcome.outcome == "ok"
+        return well and fallback is not None and latest + max(own, asked) >= call.t_started + fallback
+
+    def _longest_wait(self, n: int) -> float:
+        """Return how long the wait before retry ``n`` may be by promise; infinite where nothing is promised of it."""
+        retry = self.trace.policy.retry
+        wait = retry.delay(n)
+        longest = retry.max_delay if wait is None else wait
+        return float("inf") if longest is None else longest
+
+    def _has_hardly_begun(self, t: float) -> bool:
+        """Tell whether a call whose waits are not promised had nearly all of its time before it.
+
+        The first wait must have room in that: no retry could ever be made otherwise, and retries are promised.
+        """
+        total, call = self.trace.policy.timeouts.total, self.unit.call
+        return total is not None and self._longest_wait(1) == float("inf") and t <= call.t_started + total * _HARDLY
 
     def _budget_spent(self) -> bool:
         """Tell whether the retry budget may have been used up, refills left out and waits under way counted in."""
