@@ -110,14 +110,18 @@ def _failures(renewals: Renewals) -> list[ExchangeEvent]:
     return [item for item in renewals.refreshes if renewals.sight(item).failed or _malformed(renewals, item)]
 
 
+def _first_refusals(renewals: Renewals) -> list[Refusal]:
+    """Return the refusals whose replay was still to come: of each request one at most."""
+    return [item for unit in renewals.trace.units() for item in refusals(renewals, unit) if item.first]
+
+
 def _waiters(renewals: Renewals, refresh: ExchangeEvent) -> list[Refusal]:
     """Return the calls that surely waited for a refresh because they had been refused, in the order of their 401s."""
     over, held = renewals.sight(refresh).known_at, renewals.generation_at(refresh.t_arrived)
     waiting = [
         item
-        for unit in renewals.trace.units()
-        for item in refusals(renewals, unit)
-        if item.first and item.exchange.token_generation == held and item.undisturbed
+        for item in _first_refusals(renewals)
+        if item.exchange.token_generation == held and item.undisturbed
         if item.t <= refresh.t_arrived or item.t < over - renewals.trace.limits(None).race
         if item.ended > refresh.t_arrived
     ]
@@ -156,44 +160,47 @@ def _one_after_another(renewals: Renewals, refresh: ExchangeEvent, waiters: list
         )
 
 
-def _tries(trace: Trace, waiter: Refusal, sight: Sight) -> int:
+def _tries(trace: Trace, waiter: Refusal, sight: Sight) -> float:
     """Return how often the same flight may ask again after such a failure, by the promise to retry."""
-    retries = Retries(trace, waiter.unit)
+    retries, most = Retries(trace, waiter.unit), trace.policy.retry.max_retries
     promised = retries.status_promised(sight.exchange) if sight.error_status else retries.transport_promised(sight)
-    return (trace.policy.retry.max_retries or 0) if promised else 0
+    if not promised:
+        return 0
+    return _FOREVER if most is None else most
 
 
 def _waited_for_nothing(renewals: Renewals, refresh: ExchangeEvent) -> Iterator[Finding]:
     """Yield calls that went on waiting, to no end or to their deadline, when nobody renewed anything any more."""
-    trace, over = renewals.trace, renewals.sight(refresh).known_at
-    for unit in trace.units():
-        for item in refusals(renewals, unit):
+    for item in _first_refusals(renewals):
+        if _left_waiting(item, refresh):
             call = item.call
-            waited = item.first and item.t < over and item.ended > refresh.t_arrived and not item.after
-            if not waited or call.cancel_after is not None or item.replaced_by is not None:
-                continue
-            if any(other.t_arrived > refresh.t_arrived for other in renewals.refreshes if other.t_arrived < item.ended):
-                continue
-            deadline = trace.limits(call).deadline
-            if call.outcome is None or (deadline is not None and item.ended >= deadline - BESIDE > over + 1.0):
-                yield found(
-                    f"the refresh in exchange {refresh.exchange} failed, and {call.title}, which waited for it, was "
-                    f"not told: it {ended_as(call.outcome) if call.outcome else 'never ended'}"
-                    f"{'' if call.outcome is None else ' at its deadline only'}",
-                    (item.exchange, refresh),
-                    call,
-                )
+            yield found(
+                f"the refresh in exchange {refresh.exchange} failed, and {call.title}, which waited for it, was "
+                f"not told: it {ended_as(call.outcome)}{'' if call.outcome is None else ' at its deadline only'}",
+                (item.exchange, refresh),
+                call,
+            )
+
+
+def _left_waiting(item: Refusal, refresh: ExchangeEvent) -> bool:
+    call, over = item.call, item.renewals.sight(refresh).known_at
+    if item.t >= over or item.after or item.replaced_by is not None or call.cancel_after is not None:
+        return False
+    if any(refresh.t_arrived < other.t_arrived < item.ended for other in item.renewals.refreshes):
+        return False
+    deadline = item.trace.limits(call).deadline
+    return call.outcome is None or (deadline is not None and item.ended >= deadline - BESIDE > over + 1.0)
 
 
 def _later(renewals: Renewals, refresh: ExchangeEvent) -> list[Refusal]:
     """Return the calls that began after a refresh had failed for a while, and had reason to refresh again."""
-    trace, over = renewals.trace, refresh.t_ended
+    over = refresh.t_ended
     if over is None or not renewals.transient(refresh):
         return []
     return [
         item
-        for unit in trace.units()
-        if unit.call.t_started > over + BESIDE * (not trace.exact)
+        for unit in renewals.trace.units()
+        if unit.call.t_started > over
         for item in refusals(renewals, unit)
         if item.could_renew
     ]
