@@ -4,11 +4,11 @@
     python benchmarks/serve.py --others [--folder DIR]        beside WireMock, Prism, mountebank and Mockoon
 
 Server and clients are two processes. The server is started anew for each row and round, with the same event loop
-(asyncio), the same parser (httptools), and no access log: the backend alone under uvicorn, the same behind the engine,
-a bare ASGI application alone and behind the engine. Sixteen keep-alive connections ask for `/health`, with no fault in
-the way; where there are sessions, for that of each in turn. A server is warmed for a third of the time. Rows take turns
-within a round, so that what else the machine does meets all of them, and figures are compared within their round; of
-the rounds the median counts.
+(asyncio), the same parser (httptools), the same settings of the garbage collector, and no access log: the backend
+alone under uvicorn, the same behind the engine, a bare ASGI application alone and behind the engine. Sixteen keep-
+alive connections ask for `/health`, with no fault in the way; where there are sessions, for that of each in turn. A
+server is warmed for a third of the time. Rows take turns within a round, so that what else the machine does meets all
+of them, and figures are compared within their round; of the rounds the median counts.
 
 `CPU` is the server's own, in microseconds an exchange (user and system), so it does not depend on how fast the clients
 are; `more` is what the engine adds. `serve` is the command itself, which also prints a line for each exchange (to
@@ -33,6 +33,7 @@ _UVICORN = """
 import sys, uvicorn
 sys.path.insert(0, {here!r})
 {app}
+{collector}
 uvicorn.run(app, port={port}, loop="asyncio", http="httptools", access_log=False, log_level="warning")
 """
 _ENGINE = """
@@ -49,9 +50,13 @@ async def main():
         for n in range({sessions}):
             session = server.sessions.create(f"s{{n}}")
             session.set_scenario("rules", read_scenario({{"title": "Rules", "faults": faults}}))
+        {collector}
         await asyncio.Event().wait()
 asyncio.run(main())
 """
+_COLLECTOR = "import gc; gc.freeze(); gc.set_threshold(*gc.get_threshold()[:2], 50)"
+"""As ``sadpath serve`` does."""
+
 _SHOP = "from sadpath.workspace import find_workspace; app = find_workspace().backend()"
 _BARE = "from answering import app"
 
@@ -78,6 +83,7 @@ class Row:
         if self.code is None:
             return [sys.executable, "-m", "sadpath", "serve", "--port", str(port)]
         names = {"here": str(_HERE), "app": self.app, "port": port, "sessions": self.sessions, "rules": self.rules}
+        names["collector"] = _COLLECTOR
         return [sys.executable, "-c", self.code.format(**names)]
 
 
