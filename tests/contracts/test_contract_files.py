@@ -261,6 +261,28 @@ def test_when_narrows_an_expected_failure() -> None:
     assert contract.expected("AUTH-01", case(in_body)) is None
 
 
+def test_when_narrows_to_scenarios() -> None:
+    """``when.scenario`` names scenarios or patterns; with ``fault`` both must be so."""
+    contract = Contract.model_validate(
+        {
+            "client": "a",
+            "expected_failures": [
+                {"clause": "RETRY-01", "reason": "r", "when": {"scenario": ["retry/*", "auth/late"]}},
+                {"clause": "RETRY-02", "reason": "r", "when": {"scenario": ["retry/*"], "fault": ["reset"]}},
+            ],
+        }
+    )
+    reset = ExchangeEvent("s", 1, 1, "GET", "/", fired=[FiredFault("reset", "head")])
+
+    assert contract.expected("RETRY-01", (), "retry/busy") is not None
+    assert contract.expected("RETRY-01", (), "auth/late") is not None
+    assert contract.expected("RETRY-01", (), "auth/later") is None
+    assert contract.expected("RETRY-01") is None
+    assert contract.expected("RETRY-02", (reset,), "retry/busy") is not None
+    assert contract.expected("RETRY-02", (), "retry/busy") is None
+    assert contract.expected("RETRY-02", (reset,), "auth/late") is None
+
+
 # What is wrong
 
 MISTAKES: list[tuple[str, str, tuple[int, str, str, str | None]]] = [

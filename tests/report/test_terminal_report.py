@@ -191,7 +191,7 @@ def test_expected_stale_and_flaky_clauses_say_why() -> None:
 
     assert "RETRY-04  The article retries twice." in text
     assert "It held in 3 of 3 cases. Expected because: Long ago." in text
-    assert "Take it off the contract's expected_failures" in text
+    assert "Take it off the expected_failures of the contract or its baseline" in text
     assert "held when its case was run again alone, so it does not count" in text
 
 

@@ -98,7 +98,8 @@ class _Linter:
         scenarios = [path for path in workspace.scenario_paths().values() if path.is_relative_to(workspace.root)]
         contracts = [path for path in workspace.contract_paths().values() if path.is_relative_to(workspace.root)]
         roles = [workspace.roles_path] if workspace.roles_path.is_relative_to(workspace.root) else []
-        return [*(path for path in roles if path.is_file()), *contracts, *scenarios]
+        baselines = sorted((workspace.root / "contracts" / "baselines").glob("*.yaml"))
+        return [*(path for path in roles if path.is_file()), *contracts, *baselines, *scenarios]
 
     def lint(self, path: Path) -> list[FileProblem]:
         """Return what is wrong with one file."""
@@ -106,6 +107,8 @@ class _Linter:
         try:
             if path.name == "roles.yaml":
                 return self._roles(path)
+            if path.absolute().parent.name == "baselines":
+                return self._baseline(path)
             return self._contract(path) if self._is_contract(path) else self._scenario(path)
         except FileProblems as error:
             return list(error.problems)
@@ -136,6 +139,12 @@ class _Linter:
         file = YamlFile.load(path, self._workspace.root)
         load_contract(path, self._workspace.root)
         return list(lint_intro(file.name, intro_of(file.text)))
+
+    def _baseline(self, path: Path) -> list[FileProblem]:
+        from sadpath.verify.baseline import read_baseline  # noqa: PLC0415 - brings the judge
+
+        read_baseline(path, self._workspace.root)
+        return []
 
     def _scenario(self, path: Path) -> list[FileProblem]:
         from sadpath.scenario.lint import lint_scenario  # noqa: PLC0415 - brings Pydantic

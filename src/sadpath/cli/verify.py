@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sadpath.cli._base import Format, RootOption, say, verb
+from sadpath.cli._baselines import BaselineOption, Baselines, WriteBaselineOption
 from sadpath.cli._driving import DriverOption, DriverUrlOption, ExecOption, driver_spec
 from sadpath.core.errors import UsageError
 
@@ -103,6 +104,8 @@ def verify(
     exec_: ExecOption = None,
     driver_url: DriverUrlOption = None,
     contract: ContractOption = None,
+    baseline: BaselineOption = None,
+    write_baseline: WriteBaselineOption = None,
     every: AllOption = False,
     known_bad: KnownBadOption = False,
     scenario: ScenarioOption = None,
@@ -121,8 +124,6 @@ def verify(
     proved; 130 interrupted, with a report of what was known.
     """
     from sadpath.verify.results import prepare_folder  # noqa: PLC0415 - brings Pydantic
-    from sadpath.verify.run import Job, choose_scenarios, live_world  # noqa: PLC0415 - brings the judge
-    from sadpath.verify.stored import FOLDER  # noqa: PLC0415 - as above
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
     _look_here()
@@ -130,22 +131,26 @@ def verify(
         prepare_folder(report)
     workspace = find_workspace(root)
     asked, profile = profile, profile if world is World.live else profile or PUBLISHED
-    job = Job(
-        workspace,
-        choose_scenarios(workspace, scenario or []),
-        live_world(workspace, seed) if world is World.live else None,
-        seed=seed,
-        jobs=jobs,
-        profile=profile,
-        examples=examples,
-        store=FOLDER,
-        root=root,
-        command=shlex.join(["sadpath", *sys.argv[1:]]),
-    )
+    job = _job(workspace, scenario or [], seed, live=world is World.live)
+    job.jobs, job.profile, job.examples, job.root = jobs, profile, examples, root
     spec = driver_spec(driver=driver, exec_=exec_, driver_url=driver_url, known_bad=known_bad)
     words = _words(workspace, clients or [], contract, every=every, driven=spec is not None) if not known_bad else []
-    requests = None if known_bad else _requests(workspace, words, contract, profile, root, driver=spec)
-    _finish(_carried_out(job, requests, clients or [], apart=world is None, profile=asked), report, form)
+    baselines = Baselines(baseline, write_baseline)
+    baselines.check(len(words))
+    made = _requests(workspace, words, contract, profile, root, driver=spec, baseline=baseline)
+    requests = None if known_bad else made
+    results = _carried_out(job, requests, clients or [], apart=world is None, profile=asked)
+    _finish(results, report, form, baselines.written(results, workspace))
+
+
+def _job(workspace: Workspace, globs: list[str], seed: int, *, live: bool) -> Job:
+    """Return what is to be done: in which scenarios, and where."""
+    from sadpath.verify.run import Job, choose_scenarios, live_world  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.stored import FOLDER  # noqa: PLC0415 - as above
+
+    world = live_world(workspace, seed) if live else None
+    command = shlex.join(["sadpath", *sys.argv[1:]])
+    return Job(workspace, choose_scenarios(workspace, globs), world, seed=seed, store=FOLDER, command=command)
 
 
 def _carried_out(
@@ -204,15 +209,16 @@ def _requests(
     root: Path | None,
     *,
     driver: DriverSpec | None,
+    baseline: Path | None,
 ) -> list[ClientRequest]:
     from sadpath.verify.clients import ClientRequest  # noqa: PLC0415 - brings the judge
 
     options = ("--root", str(root)) if root is not None else ()
-    return [ClientRequest(word, workspace, contract, profile, options, driver) for word in words]
+    return [ClientRequest(word, workspace, contract, profile, options, driver, baseline) for word in words]
 
 
-def _finish(results: Results, report: Path | None, form: Format) -> None:
-    """Write and print the results, and exit with what they come to."""
+def _finish(results: Results, report: Path | None, form: Format, note: str | None) -> None:
+    """Write and print the results, with a note of what else was written, and exit with what they come to."""
     from sadpath.report.terminal import WIDTH, render  # noqa: PLC0415 - brings Rich
     from sadpath.verify.loop import leave  # noqa: PLC0415 - as above
     from sadpath.verify.results import exit_code, write_results  # noqa: PLC0415 - brings Pydantic
@@ -226,6 +232,8 @@ def _finish(results: Results, report: Path | None, form: Format) -> None:
         say(render(results, width=width, color=color).rstrip("\n"))
         if written is not None:
             say(f"Results: {written}")
+    if note is not None:
+        typer.echo(note, err=True)
     leave(exit_code(results))
 
 

@@ -176,7 +176,7 @@ def _clause(clause: ClauseResult) -> Iterable[RenderableType | _Verbatim]:
     if clause.verdict == "xpass":
         yield Text()
         yield Text(f"{_sentence(clause.why or '')} Expected because: {clause.expected}")
-        yield Text("Take it off the contract's expected_failures, or narrow it with `when`.")
+        yield Text("Take it off the expected_failures of the contract or its baseline, or narrow it with `when`.")
     if clause.verdict == "flaky":
         yield Text()
         yield Text("It failed beside other cases and held when its case was run again alone, so it does not count.")

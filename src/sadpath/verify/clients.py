@@ -15,6 +15,7 @@ from sadpath.drivers.inprocess import InProcessDriver
 from sadpath.drivers.load import is_factory_name, load_driver, load_factory
 from sadpath.drivers.messages import CAPABILITIES, AuthGrant, CallStep, DriverFault, Hello, Result, Run, Unsupported
 from sadpath.scenario.yamlfile import shown_path
+from sadpath.verify.baseline import read_baseline
 from sadpath.verify.contract import Contract, DriverSpec, load_contract
 from sadpath.verify.played import Client
 from sadpath.workspace import Workspace
@@ -42,6 +43,7 @@ class ClientRequest:
         profile: the profile asked for; None: ``quick`` where the contract has it.
         options: further words of the command line that belong to the command which runs a case again.
         driver: how the client is driven, for one that a command line drives otherwise than its contract says.
+        baseline: a file of failures that are expected besides those of the contract.
     """
 
     word: str | None
@@ -50,6 +52,7 @@ class ClientRequest:
     profile: str | None = None
     options: tuple[str, ...] = ()
     driver: DriverSpec | None = None
+    baseline: Path | None = None
 
     @property
     def in_process(self) -> bool:
@@ -83,7 +86,7 @@ async def open_client(request: ClientRequest, seed: int = 0) -> Client:
     Raises:
         UsageError: for a contract, profile or client that is not there or cannot be loaded, for a client that offers
             less than its contract says, and for one that takes any operation whatever.
-        FileProblems: for a contract file with mistakes.
+        FileProblems: for a contract or baseline with mistakes.
         DriverError: where the driver cannot start.
     """
     word = request.word
@@ -104,6 +107,9 @@ async def open_client(request: ClientRequest, seed: int = 0) -> Client:
         source = _source_of(contract, request)
         if contract is None:
             contract = _promises_nothing(request, hello)
+        if request.baseline is not None:
+            known = read_baseline(request.baseline, request.workspace.root)
+            contract = contract.expecting(known.of(contract.client, str(request.baseline)))
         client = make_client(contract, driver, hello, profile=request.profile, command=request.command, source=source)
         await probe(client, seed)
     except BaseException:

@@ -138,13 +138,21 @@ class DriverSpec(FileModel):
 
 
 class When(FileModel):
-    """Narrows an expected failure to cases in which a fault fired: one of these names, at one of these phases."""
+    """Narrows an expected failure to cases in which a fault fired: one of these names, at one of these phases.
+
+    ``scenario`` narrows it to scenarios with these names, which may be patterns; cases that are drawn have none.
+    """
 
     fault: Several[Text] = ()
     phase: Several[Literal["connection", "request", "response", "head", "body", "end"]] = ()
+    scenario: Several[Text] = ()
 
-    def holds(self, exchanges: Iterable[ExchangeEvent]) -> bool:
-        """Tell whether one fault that fired in the case has both a name and a phase that are meant."""
+    def holds(self, exchanges: Iterable[ExchangeEvent], scenario: str = "") -> bool:
+        """Tell whether this is one of the scenarios, and one fault that fired has both a name and a phase meant."""
+        if self.scenario and not any(fnmatch.fnmatchcase(scenario, pattern) for pattern in self.scenario):
+            return False
+        if self.scenario and not self.fault and not self.phase:
+            return True
         return any(
             (not self.fault or fault.name in self.fault) and (not self.phase or fault.phase in self.phase)
             for exchange in exchanges
@@ -153,17 +161,22 @@ class When(FileModel):
 
 
 class ExpectedFailure(FileModel):
-    """A clause that this client is known to fail, and why. ``clause`` is an id, or a pattern such as ``RETRY-*``."""
+    """A clause that this client is known to fail, and why. ``clause`` is an id, or a pattern such as ``RETRY-*``.
+
+    ``sometimes``: not every run shows it, for instance because no scenario does and cases are drawn by chance; that the
+    clause holds does not make such an entry stale.
+    """
 
     clause: Text
     reason: Text
     when: When | None = None
+    sometimes: bool = False
 
-    def covers(self, clause_id: str, exchanges: Iterable[ExchangeEvent]) -> bool:
-        """Tell whether a failure of this clause is expected in a case with these exchanges."""
+    def covers(self, clause_id: str, exchanges: Iterable[ExchangeEvent], scenario: str = "") -> bool:
+        """Tell whether a failure of this clause is expected in a case of a scenario with these exchanges."""
         if not fnmatch.fnmatchcase(clause_id, self.clause):
             return False
-        return self.when is None or self.when.holds(exchanges)
+        return self.when is None or self.when.holds(exchanges, scenario)
 
 
 class Levels(FileModel):
@@ -182,7 +195,10 @@ ClauseChoice = Literal["all"] | Levels | Annotated[Several[Text], Field(min_leng
 
 
 class ContractFile(FileModel):
-    """A contract as one file holds it; what is left out comes from the contract that ``extends`` names."""
+    """A contract as one file holds it; what is left out comes from the contract that ``extends`` names.
+
+    ``baseline`` is a file of further expected failures (``sadpath.verify.baseline``), as seen from this one's folder.
+    """
 
     extends: Text | None = None
     client: Text | None = None
@@ -192,6 +208,7 @@ class ContractFile(FileModel):
     policy: Policy = Policy()
     clauses: ClauseChoice | None = None
     expected_failures: Several[ExpectedFailure] | None = None
+    baseline: Text | None = None
 
 
 class Contract(FileModel):
@@ -231,10 +248,16 @@ class Contract(FileModel):
             return clause.level_for(self.capabilities) in self.clauses.levels
         return clause.id in self.clauses or clause.family in self.clauses
 
-    def expected(self, clause_id: str, exchanges: Iterable[ExchangeEvent] = ()) -> ExpectedFailure | None:
-        """Return the entry that expects a failure of a clause in a case with these exchanges, if there is one."""
+    def expecting(self, more: Iterable[ExpectedFailure]) -> Contract:
+        """Return the contract with further expected failures."""
+        return self.model_copy(update={"expected_failures": (*self.expected_failures, *more)})
+
+    def expected(
+        self, clause_id: str, exchanges: Iterable[ExchangeEvent] = (), scenario: str = ""
+    ) -> ExpectedFailure | None:
+        """Return the entry that expects a clause to fail in a case of a scenario with these exchanges, if any does."""
         seen = tuple(exchanges)
-        return next((item for item in self.expected_failures if item.covers(clause_id, seen)), None)
+        return next((item for item in self.expected_failures if item.covers(clause_id, seen, scenario)), None)
 
 
 def contract_paths(workspace_root: Path) -> dict[str, Path]:

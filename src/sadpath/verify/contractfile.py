@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-import sadpath.faults  # noqa: F401 - fills the vocabulary that `when` is checked against
 from sadpath.core.errors import FileProblem, FileProblems
 from sadpath.core.names import nearest, shown
 from sadpath.scenario.filemodel import Place, Trouble, explain
-from sadpath.scenario.vocabulary import FAULTS
 from sadpath.scenario.yamlfile import YamlFile
+from sadpath.verify.baseline import read_baseline, troubles_of
 from sadpath.verify.clauses import all_clauses
-from sadpath.verify.contract import Contract, ContractFile, Policy
+from sadpath.verify.contract import Contract, ContractFile, ExpectedFailure, Policy
 from sadpath.verify.policy import merge
 
 __all__ = ["contract_schema", "read_contract"]
@@ -42,7 +40,7 @@ def read_contract(path: Path, root: Path | None = None) -> Contract:
     for file in reversed(files):
         own = {key: value for key, value in file.data.items() if key != "extends"}
         data = merge({key: value for key, value in data.items() if not (key in _REPLACED and key in own)}, own)
-    data = {key: value for key, value in data.items() if value is not None}
+    data = {key: value for key, value in data.items() if value is not None and key != "baseline"}
     data["profiles"] = {"published": {}, **data.get("profiles", {})}
     try:
         contract = Contract.model_validate(data)
@@ -50,7 +48,24 @@ def read_contract(path: Path, root: Path | None = None) -> Contract:
         raise _problems(files, explain(error, data, Contract)) from error
     if troubles := list(_whole(contract)):
         raise _problems(files, troubles)
-    return contract.model_copy(update={"folder": path.resolve().parent})
+    known = _baseline(files, contract.client, root)
+    return contract.expecting(known).model_copy(update={"folder": path.resolve().parent})
+
+
+def _baseline(files: Sequence[YamlFile], client: str, root: Path | None) -> Sequence[ExpectedFailure]:
+    """Return what the baseline holds that a contract names; the nearest file that says something of it counts."""
+    file = next((file for file in files if "baseline" in file.data), None)
+    if file is None or file.path is None or file.data["baseline"] is None:
+        return ()
+    path = file.path.parent / file.data["baseline"]
+    if not path.is_file():
+        beside = [item.name for item in sorted(path.parent.glob("*.yaml"))]
+        message = f"there is no file {shown(file.data['baseline'])}, as seen from this file's folder"
+        raise FileProblems([file.problem(message, "baseline", near=nearest(path.name, beside))])
+    baseline = read_baseline(path, root)
+    if baseline.client != client:
+        raise FileProblems([file.problem(f"is the baseline of {baseline.client}, not of {client}", "baseline")])
+    return baseline.expected_failures
 
 
 def _chain(path: Path, root: Path | None) -> list[YamlFile]:
@@ -62,7 +77,7 @@ def _chain(path: Path, root: Path | None) -> list[YamlFile]:
         own = file.to_model(ContractFile)
         files.append(file)
         seen.append(path.resolve())
-        if troubles := list(_names(own)):
+        if troubles := [*_names(own), *troubles_of(own.expected_failures or (), root)]:
             raise file.problems(troubles)
         if own.extends is None:
             return files
@@ -81,7 +96,7 @@ def _extended(file: YamlFile, name: str, path: Path) -> Path:
 
 
 def _names(own: ContractFile) -> Iterator[Trouble]:
-    """Yield what is wrong with the names of clauses and faults in one file."""
+    """Yield what is wrong with the clauses that one file chooses."""
     ids = [clause.id for clause in all_clauses()]
     families = list(dict.fromkeys(clause.family for clause in all_clauses()))
     if isinstance(own.clauses, tuple):
@@ -89,15 +104,6 @@ def _names(own: ContractFile) -> Iterator[Trouble]:
             if name not in ids and name not in families:
                 near = nearest(name, [*ids, *families])
                 yield Trouble(("clauses", index), f"there is no clause or family {shown(name)}", near)
-    for index, expected in enumerate(own.expected_failures or ()):
-        place: Place = ("expected_failures", index)
-        if not any(fnmatch.fnmatchcase(name, expected.clause) for name in ids):
-            is_pattern = any(sign in expected.clause for sign in "*?[")
-            message = "matches no clause" if is_pattern else f"there is no clause {shown(expected.clause)}"
-            yield Trouble((*place, "clause"), message, None if is_pattern else nearest(expected.clause, ids))
-        for number, name in enumerate(expected.when.fault if expected.when is not None else ()):
-            if name not in FAULTS.names():
-                yield Trouble((*place, "when", "fault", number), f"unknown fault {shown(name)}", FAULTS.nearest(name))
 
 
 def _whole(contract: Contract) -> Iterator[Trouble]:

@@ -240,8 +240,9 @@ class _Hunt:
         found.failed.update(judged.failing())
         if played.ending not in ("played", "unsupported"):
             found.troubles.append(judged)
+        unexpected = judged.unexpected()
         for name in judged.failing():
-            key = name, self._client.contract.expected(name, played.exchanges) is not None
+            key = name, name not in unexpected
             known = self._smallest.get(key)
             if known is None or size_of(played.case.scenario) < size_of(known.played.case.scenario):
                 self._smallest[key] = judged

@@ -143,7 +143,8 @@ def _case_verdict(judged: Judged) -> tuple[Verdict, str | None]:
 
 def _expected(judged: Judged, clause_id: str) -> str | None:
     """Return the reason for which a failure in this case is expected, None where it is not."""
-    entry = judged.played.case.client.contract.expected(clause_id, judged.played.exchanges)
+    case = judged.played.case
+    entry = case.client.contract.expected(clause_id, judged.played.exchanges, case.scenario_name)
     return entry.reason if entry is not None else None
 
 

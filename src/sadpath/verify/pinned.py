@@ -60,7 +60,7 @@ def assert_holds(
         kinds = {"author_error": AuthorError, "unsupported": AuthorError, "harness_error": HarnessError}
         raise kinds.get(played.ending, DriverError)(played.why)
     judged = simulator.judge(played)
-    broken = [item for item in _unexpected(judged) if clauses is None or item in clauses]
+    broken = [item for item in judged.unexpected() if clauses is None or item in clauses]
     if broken:
         raise AssertionError(_told(judged, broken))
 
@@ -79,11 +79,6 @@ def _client(workspace: Workspace, word: str | None, contract: str | None, profil
 @lru_cache(maxsize=4)
 def _simulator(root: Path) -> Simulator:
     return Simulator(Workspace(root))
-
-
-def _unexpected(judged: Judged) -> list[str]:
-    contract, exchanges = judged.played.case.client.contract, judged.played.exchanges
-    return [name for name in judged.failing() if contract.expected(name, exchanges) is None]
 
 
 def _told(judged: Judged, broken: Sequence[str]) -> str:

@@ -170,7 +170,7 @@ class Shrinker:
             return
         renamed = replace(best.case, scenario_name=case_name(best.case.scenario))
         judged = self._judge(renamed)
-        if clause.id in _unexpected(judged):
+        if clause.id in judged.unexpected():
             self._best[clause.id] = _Best(best.size, renamed, judged)
 
     def _broken(self, case: Case, *, keep: bool = True) -> frozenset[str]:
@@ -180,7 +180,7 @@ class Shrinker:
         if known is not None:
             return known
         judged = self._judge(case)
-        found = frozenset(_unexpected(judged))
+        found = frozenset(judged.unexpected())
         self._tried[key] = found
         size = size_of(case.scenario, self._order)
         for name in found if keep else ():
@@ -197,12 +197,6 @@ class Shrinker:
 def plain_calls(api: Api) -> list[dict[str, Any]]:
     """Return one plain call of each operation that a client offers, the plainest first."""
     return [{item.id: dict(api.examples(item)[0])} for item in api.choose()]
-
-
-def _unexpected(judged: Judged) -> list[str]:
-    """Return the clauses that do not hold, those left out whose failure in this case the contract lists."""
-    contract, exchanges = judged.played.case.client.contract, judged.played.exchanges
-    return [name for name in judged.failing() if contract.expected(name, exchanges) is None]
 
 
 def _with(case: Case, scenario: Scenario) -> Case:

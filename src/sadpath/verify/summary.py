@@ -134,19 +134,20 @@ def _key(case: Case) -> str:
 
 def _clause_summary(judged: Judged, name: str, replay: str | None) -> ClauseSummary:
     found, contract = judged.judgements[name], judged.played.case.client.contract
-    exchanges = judged.played.exchanges
+    exchanges, scenario = judged.played.exchanges, judged.played.case.scenario_name
     flaky = name in judged.flaky
     failed = name in judged.failing()
     shown = findings_of(judged.flaky.get(name, judged.played), found) if flaky or failed else []
     if replay is not None:
         shown = [item.model_copy(update={"replay": replay}) for item in shown]
-    entry = contract.expected(name, exchanges) if failed else None
+    entry = contract.expected(name, exchanges, scenario) if failed else None
+    entries = (i for i, item in enumerate(contract.expected_failures) if item.covers(name, exchanges, scenario))
     return ClauseSummary(
         verdict="flaky" if flaky else found.verdict,
         exercised=name in judged.exercised(),
         why=found.why,
         expected=entry.reason if entry is not None else None,
-        entries=tuple(i for i, item in enumerate(contract.expected_failures) if item.covers(name, exchanges)),
+        entries=tuple(entries),
         findings=tuple(shown),
     )
 
@@ -274,7 +275,7 @@ def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequen
             for name, item in case.clauses.items()
             if item.exercised and index in item.entries
         ]
-        if not tested or any(item.verdict in ("fail", "flaky") for _, item in tested):
+        if entry.sometimes or not tested or any(item.verdict in ("fail", "flaky") for _, item in tested):
             continue
         names = {name for name, _ in tested}
         for result in found:
