@@ -110,3 +110,21 @@ def test_a_wait_that_is_not_promised_may_be_longer_than_until_the_fallback() -> 
         story.policy["cache"] = {"fallback_after": after}
         story.call().meets(503).ok(source="cache")
         assert story.verdict("RETRY-03") == verdict
+
+
+@pytest.mark.parametrize(
+    ("begun", "used", "retry", "verdict"),
+    [(0.0, 0, {}, "fail"), (0.9, 0, {}, "fail"), (1.1, 0, {}, "pass"), (0.0, 1, {}, "pass"),
+     (7.9, 1, {"max_delay": "2s"}, "fail"), (8.1, 1, {"max_delay": "2s"}, "pass"), (7.9, 0, {"max_retries": 0}, "fail")],
+)  # fmt: skip
+def test_who_ends_for_want_of_time_may_have_had_a_long_wait(
+    begun: float, used: int, retry: dict[str, Any], verdict: str
+) -> None:
+    """ERROR-02 lets a call say that its time was over where a wait that is not promised may not have fitted into it."""
+    story = _without_waits(**retry)
+    call = story.call().waits(begun).meets(503)
+    for _ in range(used):
+        call.waits(0.01).meets(503)
+    call.fails("timeout.total")
+
+    assert story.verdict("ERROR-02") == verdict

@@ -72,9 +72,27 @@ def near_deadline(trace: Trace, unit: Unit) -> bool:
     call, deadline = unit.call, trace.limits(unit.call).deadline
     if deadline is None or call.t_ended is None:
         return False
-    waits = [trace.policy.retry.delay(n) or 0.0 for n in range(1, (trace.policy.retry.max_retries or 0) + 1)]
+    fits = len(unit.exchanges) == 1 and _has_hardly_begun(trace, call, call.t_ended)
+    unknown = 0.0 if fits else float("inf")
+    longest = [_longest_wait(trace, n) for n in range(1, (trace.policy.retry.max_retries or 0) + 1)]
+    waits = [unknown if wait is None else wait for wait in longest]
     waits += [told_to_wait(trace, item) or 0.0 for item in unit.exchanges if item.bytes_sent]
     return call.t_ended + max(waits, default=0.0) >= deadline - trace.limits(call).race
+
+
+def _longest_wait(trace: Trace, n: int) -> float | None:
+    """Return how long the wait before retry ``n`` may be by promise; None where nothing is promised of it."""
+    wait = trace.policy.retry.delay(n)
+    return trace.policy.retry.max_delay if wait is None else wait
+
+
+def _has_hardly_begun(trace: Trace, call: CallRecord, t: float) -> bool:
+    """Tell whether a call had nearly all of its time before it, so that a first wait of whatever length had room.
+
+    Where no wait is promised that is taken for granted: no retry could ever be made otherwise.
+    """
+    total = trace.policy.timeouts.total
+    return total is not None and t <= call.t_started + total * _HARDLY
 
 
 @dataclass(frozen=True)
@@ -164,32 +182,18 @@ class Retries:
     def _out_of_time(self, sight: Sight, used: int) -> bool:
         """Tell whether the next wait could have crossed the deadline, or the moment of a promised fallback."""
         trace, call = self.trace, self.unit.call
-        limits, own = trace.limits(call), self._longest_wait(used + 1)
         told = told_to_wait(trace, sight.exchange) if sight.status is not None else None
         asked = 0.0 if told is None else told + _ROUNDING
         over = max(sight.known_at, sight.exchange.t_last_byte or 0.0, sight.exchange.t_ended or 0.0)
+        own, limits = _longest_wait(trace, used + 1), trace.limits(call)
+        longest = max(float("inf") if own is None else own, asked)
+        fits = own is None and used == 0 and _has_hardly_begun(trace, call, over)
         # A retry that was begun, but whose connection or request was still under way, is not in the journal.
         latest = over + 2 * trace.round_trip + limits.race
-        due = asked if used == 0 and self._has_hardly_begun(over) else max(own, asked)
-        if limits.deadline is not None and latest + due >= limits.deadline:
+        if limits.deadline is not None and latest + (asked if fits else longest) >= limits.deadline:
             return True
         fallback, well = trace.policy.cache.fallback_after, call.outcome is not None and call.outcome.outcome == "ok"
-        return well and fallback is not None and latest + max(own, asked) >= call.t_started + fallback
-
-    def _longest_wait(self, n: int) -> float:
-        """Return how long the wait before retry ``n`` may be by promise; infinite where nothing is promised of it."""
-        retry = self.trace.policy.retry
-        wait = retry.delay(n)
-        longest = retry.max_delay if wait is None else wait
-        return float("inf") if longest is None else longest
-
-    def _has_hardly_begun(self, t: float) -> bool:
-        """Tell whether a call whose waits are not promised had nearly all of its time before it.
-
-        The first wait must have room in that: no retry could ever be made otherwise, and retries are promised.
-        """
-        total, call = self.trace.policy.timeouts.total, self.unit.call
-        return total is not None and self._longest_wait(1) == float("inf") and t <= call.t_started + total * _HARDLY
+        return well and fallback is not None and latest + longest >= call.t_started + fallback
 
     def _budget_spent(self) -> bool:
         """Tell whether the retry budget may have been used up, refills left out and waits under way counted in."""

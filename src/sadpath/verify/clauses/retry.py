@@ -168,7 +168,8 @@ RETRY_03 = Clause(
     trigger=_a_failure_was_met,
     check=_exactly_as_promised,
     why="The contract says what a caller can count on. huggingface_hub#4398 and stamina#55 missed the server's "
-    "early end; okhttp#960 sent bad credentials twenty times. Source of the exception: idempotency-key draft §2.7.",
+    "early end; okhttp#960 sent bad credentials twenty times. Where a total is promised and no waits, the first retry "
+    "is due as long as a tenth of the total is not over. Source of the exception: idempotency-key draft §2.7.",
     reads=("retry.max_retries", "retry.statuses"),
     may_read=RETRY_READS,
     needs=("retry",),
