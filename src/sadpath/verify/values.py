@@ -22,6 +22,7 @@ __all__ = [
     "clock_moves",
     "has_value",
     "is_text_of",
+    "items_in",
     "items_of",
     "reported",
     "same",
@@ -95,12 +96,15 @@ def _plain(value: Any) -> Any:
 
 def items_of(trace: Trace, exchange: ExchangeEvent) -> list[Any]:
     """Return the items of a page or list, none for what has none."""
-    body = body_of(exchange)
-    if isinstance(body, dict):
-        ways = (trace.roles.paging.page, trace.roles.paging.cursor)
-        paging = next((way for way in ways if way is not None and exchange.operation in way.operations), None)
-        body = body.get(paging.items) if paging is not None else None
-    return body if isinstance(body, list) else []
+    return items_in(trace, exchange.operation, body_of(exchange))
+
+
+def items_in(trace: Trace, operation: str | None, value: Any) -> list[Any]:
+    """Return the items of an operation's page or list, as a body or a call's value has them; none for what has none."""
+    way = trace.roles.paging.of(operation)
+    if way is not None:
+        return way.items_in(value)
+    return value if isinstance(value, list) else []
 
 
 def about(trace: Trace, exchange: ExchangeEvent, call: CallRecord, value: Any) -> bool:

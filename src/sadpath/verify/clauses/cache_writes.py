@@ -15,7 +15,7 @@ from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.fillings import end_of, fillings, served_from_cache
 from sadpath.verify.http_rules import refusal
 from sadpath.verify.trace import CallRecord, Trace
-from sadpath.verify.values import about, body_of, has_value, reported, same, shown, sure_calls
+from sadpath.verify.values import about, body_of, has_value, items_in, reported, same, shown, sure_calls
 
 _LISTS = frozenset({"list", "page"})
 
@@ -24,13 +24,21 @@ _LISTS = frozenset({"list", "page"})
 
 @dataclass(frozen=True)
 class _Write:
-    """A change or removal of one thing that surely succeeded; ``name`` and ``value`` say which thing."""
+    """A change or removal of one thing that surely succeeded.
+
+    ``path`` says which thing, ``name`` and ``value`` how it is told apart in its ``collection``.
+    """
 
     call: CallRecord
     exchanges: tuple[ExchangeEvent, ...]
-    collection: str
+    path: str
     name: str
     value: Any
+
+    @property
+    def collection(self) -> str:
+        """The path of the list that the thing is in."""
+        return self.path.rpartition("/")[0]
 
     @property
     def first(self) -> float:
@@ -48,24 +56,30 @@ def _writes(trace: Trace) -> Iterator[_Write]:
         operation = trace.roles.operations.get(call.op)
         if operation is None or trace.roles.role(call.op) not in ("write", "delete") or not own:
             continue
-        names = re.findall(r"\{([^}]+)\}", operation.path)
+        place = operation.path.rpartition("/")[2]
+        name = place.removeprefix("{").removesuffix("}")
         well = call.outcome is not None and call.outcome.outcome == "ok" and trace.sight(own[-1], call).success
-        if well and names and names[-1] in call.args and operation.path.endswith("}"):
-            collection = operation.path.rpartition("/")[0]
-            yield _Write(call, own, collection, names[-1], call.args[names[-1]])
+        if well and place == f"{{{name}}}" and name in call.args:
+            yield _Write(call, own, _path_of(trace, call), name, call.args[name])
+
+
+def _path_of(trace: Trace, call: CallRecord) -> str:
+    """Return where a call's thing or list is, empty for an unknown operation."""
+    operation = trace.roles.operations.get(call.op)
+    path = operation.path if operation is not None else ""
+    return re.sub(r"\{([^}]+)\}", lambda found: str(call.args.get(found[1], "")), path)
 
 
 def _reads_after(trace: Trace, write: _Write) -> Iterator[CallRecord]:
     """Yield the cached reads of the thing, and of lists it may be in, that began after the write was done."""
     entries = Entries(trace)
     for call in trace.case_calls():
-        operation = trace.roles.operations.get(call.op)
-        if operation is None or entries.strategy(call) is None or call.pages or call.outcome is None:
+        if entries.strategy(call) is None or call.pages or call.outcome is None:
             continue
         if call.t_started < end_of(write.call):
             continue
-        item = operation.path == f"{write.collection}/{{{write.name}}}" and call.args.get(write.name) == write.value
-        if item or (trace.roles.role(call.op) in _LISTS and operation.path == write.collection):
+        listed = trace.roles.role(call.op) in _LISTS
+        if _path_of(trace, call) == (write.collection if listed else write.path):
             yield call
 
 
@@ -115,10 +129,7 @@ def _sources(trace: Trace, call: CallRecord) -> list[ExchangeEvent]:
 
 def _item_of(trace: Trace, call: CallRecord, value: Any, write: _Write) -> Any:
     """Return the written thing as a list shows it, None where the list does not have it."""
-    ways = (trace.roles.paging.page, trace.roles.paging.cursor)
-    paging = next((way for way in ways if way is not None and call.op in way.operations), None)
-    items = value.get(paging.items) if paging is not None and isinstance(value, dict) else value
-    things = items if isinstance(items, list) else []
+    things = items_in(trace, call.op, value)
     return next((item for item in things if isinstance(item, dict) and item.get(write.name) == write.value), None)
 
 
@@ -152,8 +163,8 @@ def _crossed(trace: Trace) -> Iterator[tuple[ExchangeEvent, ExchangeEvent]]:
 
 
 def _good(trace: Trace, item: ExchangeEvent) -> bool:
-    whole = item.status == 200 and item.ended.how == "complete" and item.t_last_byte is not None
-    return whole and not undecodable(item) and refusal(item, item.t_arrived) is None and trace.sight(item).sure
+    whole = item.status == 200 and trace.sight(item).sure
+    return whole and not undecodable(item) and refusal(item, item.t_arrived) is None
 
 
 def _asked_in_order(trace: Trace, one: ExchangeEvent, other: ExchangeEvent) -> bool:
@@ -166,13 +177,13 @@ def _asked_in_order(trace: Trace, one: ExchangeEvent, other: ExchangeEvent) -> b
 def _later_reads(trace: Trace, one: ExchangeEvent, other: ExchangeEvent) -> Iterator[CallRecord]:
     """Yield the cached reads of the same thing that began when both answers were there, nothing newer having come."""
     entries = Entries(trace)
-    both = max(one.t_last_byte or 0.0, other.t_last_byte or 0.0)
+    both = one.t_last_byte or 0.0  # it came last
     for call in trace.case_calls():
         if call.t_started < both or entries.strategy(call) is None or call.pages:
             continue
         own = trace.exchanges_of(call)
-        since = [item.exchange for item in fillings(trace, call) if item.t > (other.t_last_byte or 0.0)]
-        newer = [item for item in since if item is not None and item is not one and item.t_arrived > other.t_arrived]
+        filled = [item.exchange for item in fillings(trace, call)]
+        newer = [item for item in filled if item is not None and item.t_arrived > other.t_arrived]
         if fits(one, call, trace.roles) and not newer and one not in own and other not in own:
             yield call
 
