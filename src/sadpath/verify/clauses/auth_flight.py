@@ -94,7 +94,7 @@ def _cut_short(trace: Trace) -> Iterator[tuple[ExchangeEvent, CallRecord, Refusa
     """Yield the refreshes that were under way when a call was cancelled that waited for them, and another that did."""
     renewals = Renewals(trace)
     for refresh in renewals.refreshes:
-        waiting = [item for unit in trace.units() for item in refusals(renewals, unit) if _waits_for(item, refresh)]
+        waiting = [item for unit in trace.units() for item in refusals(renewals, unit) if _needs(item, refresh)]
         for cancelled in trace.case_calls():
             if not _was_cancelled_during(trace, cancelled, refresh):
                 continue
@@ -104,11 +104,10 @@ def _cut_short(trace: Trace) -> Iterator[tuple[ExchangeEvent, CallRecord, Refusa
                 break
 
 
-def _waits_for(item: Refusal, refresh: ExchangeEvent) -> bool:
-    """Tell whether a refused call surely had to wait for a refresh."""
-    over = refresh.t_ended if refresh.t_ended is not None else _FOREVER
+def _needs(item: Refusal, refresh: ExchangeEvent) -> bool:
+    """Tell whether a refused call surely had to wait for a refresh, if it was under way then."""
     held = item.renewals.generation_at(refresh.t_arrived) in (None, item.exchange.token_generation)
-    return item.first and held and item.replaced_by is None and item.t < over and item.ended > refresh.t_arrived
+    return item.first and held and item.replaced_by is None
 
 
 def _was_cancelled_during(trace: Trace, call: CallRecord, refresh: ExchangeEvent) -> bool:
@@ -156,7 +155,7 @@ def _goes_on_without_it(trace: Trace) -> Iterator[Finding]:
 def _broken_off(trace: Trace, refresh: ExchangeEvent, at: float) -> bool:
     """Tell whether the client left an exchange because of a cancel, and not because of a limit of its own."""
     ended = refresh.t_ended
-    if refresh.ended.by != "client" or refresh.ended.how == "complete" or ended is None:
+    if refresh.ended.by != "client" or ended is None:
         return False
     progress = refresh.t_last_byte if refresh.t_last_byte is not None else refresh.t_arrived
     limits = trace.limits(None)
@@ -165,9 +164,9 @@ def _broken_off(trace: Trace, refresh: ExchangeEvent, at: float) -> bool:
 
 def _left_without(trace: Trace, refresh: ExchangeEvent, other: Refusal) -> bool:
     sight, outcome = trace.sight(refresh), other.call.outcome
-    if refresh.issued_generation is None or not sight.success or outcome is None or outcome.outcome != "error":
+    if not other.renewals.brings_tokens(refresh) or outcome is None or outcome.outcome != "error":
         return False
-    return other.undisturbed and not other.after and other.ended >= sight.known_at - BESIDE
+    return sight.success and other.undisturbed and not other.after and other.ended >= sight.known_at - BESIDE
 
 
 AUTH_09 = Clause(
@@ -213,13 +212,12 @@ def _meetings(trace: Trace) -> Iterator[tuple[ExchangeEvent, CallRecord, CallRec
 def _began_early(renewals: Renewals, call: CallRecord, refresh: ExchangeEvent) -> bool:
     """Tell whether a call had to do with a refresh before it sent anything, because its token was near its end."""
     over = refresh.t_ended if refresh.t_ended is not None else _FOREVER
-    began = call.t_started <= over and (call.t_ended is None or call.t_ended > refresh.t_arrived)
     own = renewals.trace.exchanges_of(call)
     beside = [item for item in renewals.refreshes if refresh.t_arrived <= item.t_arrived <= over]
     known = min(renewals.sight(item).known_at for item in beside)
     waited = bool(own) and all(item.t_arrived >= known for item in own)
-    began = began and renewals.trace.roles.role(call.op) in _SIGNED
-    return began and waited and renewals.near_its_end(call.t_started)
+    signed = renewals.trace.roles.role(call.op) in _SIGNED
+    return call.t_started <= over and signed and waited and renewals.near_its_end(call.t_started)
 
 
 _SIGNED = frozenset({"read", "list", "page", "write", "create", "delete"})
