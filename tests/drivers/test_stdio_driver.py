@@ -216,6 +216,21 @@ def test_the_neighbour_of_a_client_that_hangs_is_left_alone() -> None:
     assert lives_ == 2
 
 
+def test_a_client_that_hung_may_answer_late() -> None:
+    """What comes for a case that was given up disturbs no other that the process is still at."""
+
+    async def work(driver: StdioDriver) -> Any:
+        await heard(driver, a_run(_call("well"), id="k2"))
+        await heard(driver, a_run(_call("hang"), id="k1", deadline=0.1))
+        await driver.end_case("k1")
+        return await heard(driver, a_run(_call("late-for-k1", "b"), id="k2", continues=True))
+
+    outcomes, end = with_driver(lambda: _driver(max_parallel=2), work)
+
+    assert [(found.call, found.outcome) for found in outcomes] == [("b", "ok")]
+    assert isinstance(end, Result)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

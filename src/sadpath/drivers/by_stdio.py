@@ -160,7 +160,8 @@ class _Life:
     """One process from its start to its end.
 
     ``broken`` says why it cannot be used any more; ``told`` whether there was a case to be told so. A ``retired`` one
-    takes no new case. ``cases`` are those that it is at, and whether they have not been told of a failure.
+    takes no new case. ``cases`` are those that it is at, and whether they have not been told of a failure;
+    ``given_up`` are those whose client hung, of which answers may still come.
     """
 
     def __init__(self, command: Command, bounds: Bounds, tap: Tap | None) -> None:
@@ -168,6 +169,7 @@ class _Life:
         self.told = False
         self.retired = False
         self.cases: dict[str, bool] = {}
+        self.given_up: set[str] = set()
         self._command = command
         self._bounds = bounds
         self._tap = tap
@@ -268,6 +270,7 @@ class _Life:
     async def _late(self, run: Run, talk: _Talk) -> End:
         """Say whose fault it is that the deadline has passed: of the client that hangs, if the driver still answers."""
         self.retired = True
+        self.given_up.add(run.id)
         if not await self.ping():
             self._fall_silent(f"at the deadline of {run.deadline_ms:g} ms")
         if talk.end.done():
@@ -331,8 +334,8 @@ class _Life:
             return
         talk = self._talks.get(answer.id)
         if talk is None or talk.end.done():
-            if answer.id in self.cases and self.retired:
-                return  # of a client that was given up
+            if answer.id in self.given_up:
+                return
             known = ", ".join(self._talks) or "none"
             raise BrokenMessage(f"it answers for the case {excerpt(answer.id)!r}, which is not under way ({known} is)")
         if isinstance(answer, Outcome):
