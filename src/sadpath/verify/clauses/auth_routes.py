@@ -16,14 +16,9 @@ _FOREVER = float("inf")
 _SIGNED = ("read", "list", "page", "write", "create", "delete")
 
 
-def _answers(trace: Trace) -> Iterator[tuple[Unit, ExchangeEvent]]:
-    """Yield each answer whose status its call surely read, where the client held a token."""
-    renewals = Renewals(trace)
-    for unit in trace.units():
-        for item in unit.exchanges:
-            read = item.status is not None and trace.sight(item, unit.call).told
-            if read and renewals.generation_at(item.t_first_byte or item.t_arrived) is not None:
-                yield unit, item
+def _read(trace: Trace, unit: Unit) -> Iterator[ExchangeEvent]:
+    """Yield each answer to a request whose status its call surely read."""
+    return (item for item in unit.exchanges if trace.sight(item, unit.call).told)
 
 
 def _follows(trace: Trace, unit: Unit, item: ExchangeEvent) -> ExchangeEvent | None:
@@ -45,11 +40,11 @@ def _follows(trace: Trace, unit: Unit, item: ExchangeEvent) -> ExchangeEvent | N
 
 
 def _is_open_refusal(item: ExchangeEvent) -> bool:
-    return item.status == 401 and item.role in ("login", "public") and item.bytes_sent > 0
+    return item.status == 401 and item.role in ("login", "public")
 
 
-def _open_refusals(trace: Trace) -> Iterator[tuple[Unit, ExchangeEvent]]:
-    return ((unit, item) for unit, item in _answers(trace) if _is_open_refusal(item) and not _signed_out(trace, item))
+def _open_refusals(trace: Trace, unit: Unit) -> Iterator[ExchangeEvent]:
+    return (item for item in _read(trace, unit) if _is_open_refusal(item) and not _signed_out(trace, item))
 
 
 def _signed_out(trace: Trace, item: ExchangeEvent) -> bool:
@@ -63,14 +58,12 @@ def _signed_out(trace: Trace, item: ExchangeEvent) -> bool:
 
 
 def _a_login_was_refused(trace: Trace) -> bool:
-    return trace.started_signed_in and next(_open_refusals(trace), None) is not None
+    return trace.started_signed_in and any(True for unit in trace.units() for _ in _open_refusals(trace, unit))
 
 
 def _stays_as_it_was(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
-        for item in unit.exchanges:
-            if not _is_open_refusal(item) or not trace.sight(item, unit.call).told or _signed_out(trace, item):
-                continue
+        for item in _open_refusals(trace, unit):
             refresh = _follows(trace, unit, item)
             if refresh is not None:
                 yield found(
@@ -91,21 +84,21 @@ def _asked(item: ExchangeEvent) -> str:
 def _logged_out(trace: Trace) -> Iterator[Finding]:
     """Yield that the session was ended, where nothing else can have been the reason."""
     renewals, result = Renewals(trace), trace.result
-    refused = [item for _, item in _open_refusals(trace)]
-    if not refused or any(not renewals.succeeded(item) for item in trace.refreshes(after_case=True)):
+    refused = next((item for unit in trace.units() for item in _open_refusals(trace, unit)), None)
+    if refused is None or any(not renewals.succeeded(item) for item in trace.refreshes(after_case=True)):
         return
     if session_calls(trace, "logout"):
         return
-    after = f"after the 401 of exchange {refused[0].exchange}, which answers {_asked(refused[0])},"
+    after = f"after the 401 of exchange {refused.exchange}, which answers {_asked(refused)},"
     if result is not None and result.logouts:
-        yield found(f"{after} the client ended {count(result.logouts, 'session')} by itself", refused[:1])
+        yield found(f"{after} the client ended {count(result.logouts, 'session')} by itself", (refused,))
         return
-    since = refused[0].t_ended if refused[0].t_ended is not None else refused[0].t_arrived
+    since = refused.t_ended if refused.t_ended is not None else refused.t_arrived
     bare = next((item for item in trace.exchanges if item.t_arrived > since and _is_bare(trace, item)), None)
     if bare is not None and any(item.token_generation is not None for item in trace.exchanges):
-        yield found(f"{after} the client had no token any more in exchange {bare.exchange}", (refused[0], bare))
+        yield found(f"{after} the client had no token any more in exchange {bare.exchange}", (refused, bare))
     elif result is not None and result.signed_in is False:
-        yield found(f"{after} the client is signed out at the end", refused[:1])
+        yield found(f"{after} the client is signed out at the end", (refused,))
 
 
 def _is_bare(trace: Trace, item: ExchangeEvent) -> bool:
@@ -130,23 +123,25 @@ AUTH_05 = Clause(
 # AUTH-12
 
 
-def _is_other_refusal(item: ExchangeEvent) -> bool:
-    return item.status is not None and 400 <= item.status < 500 and item.status != 401 and item.role in _SIGNED
+def _other_errors(trace: Trace, unit: Unit) -> Iterator[tuple[ExchangeEvent, int]]:
+    """Yield each answer to a request that surely says that something else than the token is wrong, with its status."""
+    for item in _read(trace, unit):
+        status = item.status
+        if status is None or status < 400 or status == 401 or item.role not in _SIGNED or _signed_out(trace, item):
+            continue
+        yield item, status
 
 
 def _refused_for_another_reason(trace: Trace) -> bool:
     return trace.started_signed_in and any(
-        _is_other_refusal(item) and not _signed_out(trace, item) for _, item in _answers(trace)
+        status < 500 for unit in trace.units() for _, status in _other_errors(trace, unit)
     )
 
 
 def _refreshes_on_401_alone(trace: Trace) -> Iterator[Finding]:
     def check(unit: Unit) -> Iterator[Finding]:
-        for item in unit.exchanges:
-            status = item.status or 0
-            if status < 400 or status == 401 or item.role not in _SIGNED or not trace.sight(item, unit.call).told:
-                continue
-            refresh = None if _signed_out(trace, item) else _follows(trace, unit, item)
+        for item, status in _other_errors(trace, unit):
+            refresh = _follows(trace, unit, item)
             if refresh is not None:
                 yield found(
                     f"{unit.call.title} got a {status} in exchange {item.exchange}, and the client renewed its session "
