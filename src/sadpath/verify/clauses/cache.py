@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.fallback import by_fallback_deadline, promised_fallback, stopped_early
+from sadpath.verify.fillings import end_of
 from sadpath.verify.renewals import Renewals
 from sadpath.verify.retrying import NEAR_READS
 from sadpath.verify.sight import Sight, json_of
 from sadpath.verify.trace import CallRecord, Trace, Unit
+from sadpath.verify.values import reported
 from sadpath.verify.wording import answer_of, ended_as
 
 _NEVER = frozenset({401, 403, 404, 410, 422})
@@ -27,8 +29,7 @@ def _cached_units(trace: Trace) -> Iterator[tuple[Unit, Sight]]:
 
 def _renewal_failed(trace: Trace, unit: Unit) -> bool:
     """Tell whether a renewal failed for a request, or may have, as no exchange tells of one that was not connected."""
-    ended = unit.call.t_ended if unit.call.t_ended is not None else float("inf")
-    lost = trace.lost_before_http(unit.exchanges[-1].t_arrived, ended)
+    lost = trace.lost_before_http(unit.exchanges[-1].t_arrived, end_of(unit.call))
     return lost or bool(Renewals(trace).failed_for(unit))
 
 
@@ -105,8 +106,8 @@ def _forbids(sight: Sight) -> str | None:
 def _cancelled_midway(call: CallRecord, sight: Sight) -> bool:
     """Tell whether the client was asked to cancel while the exchange was open, and left it."""
     asked = call.outcome is not None and call.outcome.cancelled_ms is not None
-    left = sight.exchange.ended.by == "client" and sight.exchange.t_ended is not None
-    return asked and left and call.cancel_at is not None and (sight.exchange.t_ended or 0.0) >= call.cancel_at - 0.05
+    left = sight.exchange.t_ended if sight.exchange.ended.by == "client" else None
+    return asked and left is not None and call.cancel_at is not None and left >= call.cancel_at - 0.05
 
 
 def _must_not_fall_back(trace: Trace) -> bool:
@@ -151,16 +152,15 @@ def _never_on_these(trace: Trace) -> Iterator[Finding]:
 def _evicted_entries(trace: Trace) -> Iterator[tuple[CallRecord, CallRecord, Sight]]:
     """Yield each read that failed after an earlier one had met a status that evicts, with nothing stored in between."""
     entries, evicting = Entries(trace), trace.policy.cache.evict_on or ()
-    done = [call for call in trace.calls if call.t_ended is not None and entries.strategy(call) is not None]
     for call in trace.case_calls():
-        former = [item for item in done if item.tag != call.tag and (item.t_ended or 0.0) <= call.t_started]
-        former = [item for item in former if (item.op, item.key) == (call.op, call.key) and not item.pages]
-        last = max(former, key=lambda item: item.t_ended or 0.0, default=None)
-        sight = entries.last_sight(last) if last is not None else None
+        former = [item for item in trace.calls if (item.op, item.key) == (call.op, call.key) and not item.pages]
+        former = [item for item in former if end_of(item) <= call.t_started]
         own = entries.last_sight(call)
-        if last is None or sight is None or own is None or not own.failed:
+        if entries.strategy(call) is None or not former or own is None or not own.failed:
             continue
-        if sight.error_status in evicting and not _filled_between(trace, last, call):
+        last = max(former, key=end_of)
+        sight = entries.last_sight(last)
+        if sight is not None and sight.error_status in evicting and not _filled_between(trace, last, call):
             yield call, last, sight
 
 
@@ -169,8 +169,7 @@ def _filled_between(trace: Trace, former: CallRecord, call: CallRecord) -> bool:
     return any(
         other.tag not in (former.tag, call.tag)
         and other.phase in ("warmup", "case")
-        and other.overlaps(former.t_started, call.t_ended if call.t_ended is not None else float("inf"))
-        and (other.t_ended is None or other.t_ended >= (former.t_ended or 0.0))
+        and other.overlaps(end_of(former), end_of(call))
         and ((other.op, other.key) == (call.op, call.key) or other.op == "http" or _fills_others(trace, other))
         for other in trace.calls
     )
@@ -252,8 +251,7 @@ def _stored_partials(trace: Trace) -> Iterator[Finding]:
         cut = [
             sight
             for unit, sight in _truncated(trace)
-            if (unit.call.op, unit.call.key) == (call.op, call.key)
-            and sight.exchange.t_arrived <= (call.t_ended or 0.0)
+            if (unit.call.op, unit.call.key) == (call.op, call.key) and sight.exchange.t_arrived <= end_of(call)
         ]
         if cut and (not entries.good_answers(call) or _is_partial(call, cut)):
             numbers = [sight.exchange for sight in cut]
@@ -267,13 +265,11 @@ def _stored_partials(trace: Trace) -> Iterator[Finding]:
 
 def _is_partial(call: CallRecord, cut: list[Sight]) -> bool:
     """Tell whether a call's value is what a truncated answer decodes to, and not what the whole one does."""
-    value = call.outcome.value.data if call.outcome is not None and call.outcome.value is not None else None
+    value = reported(call)
     for sight in cut:
+        body = sight.exchange.response_body
         byte = next((fault.byte for fault in sight.exchange.fired if fault.byte is not None), None)
-        if byte is None or value is None:
-            continue
-        part = json_of(sight.exchange.response_body[:byte])
-        if value == part and value != json_of(sight.exchange.response_body):
+        if value == json_of(body[:byte]) and value != json_of(body):
             return True
     return False
 
