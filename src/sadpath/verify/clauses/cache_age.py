@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.drivers.messages import Outcome
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries
 from sadpath.verify.fillings import age_bounds, fillings, served_from_cache
@@ -19,7 +20,7 @@ _AGE_OFF = 1.5
 # CACHE-03
 
 
-def _marked(trace: Trace) -> Iterator[CallRecord]:
+def _marked(trace: Trace) -> Iterator[tuple[CallRecord, Outcome]]:
     """Yield the calls that were answered from the cache and say anything of where their answers come from."""
     for call in trace.case_calls():
         outcome = call.outcome
@@ -28,7 +29,7 @@ def _marked(trace: Trace) -> Iterator[CallRecord]:
         said = (outcome.source, outcome.stale, outcome.age_ms)
         fresh = _confirmed(trace, call) or _may_be_fresh(trace, call)
         if any(item is not None for item in said) and not fresh:
-            yield call
+            yield call, outcome
 
 
 def _confirmed(trace: Trace, call: CallRecord) -> bool:
@@ -41,7 +42,14 @@ def _may_be_fresh(trace: Trace, call: CallRecord) -> bool:
     if "http_cache" not in trace.capabilities:
         return False
     filled = [item.exchange for item in fillings(trace, call) if item.exchange is not None]
-    return any((lifetime_of(item) or 0.0) + _AGE_OFF >= age_at(item, call.t_started) for item in filled)
+    ends = [_fresh_until(item, call.t_started) for item in filled]
+    return any(end is None or end + _AGE_OFF >= call.t_started for end in ends)
+
+
+def _fresh_until(item: ExchangeEvent, t: float) -> float | None:
+    """Return until when an answer says that it is fresh, on the clock of ``t``; None where a cache may guess."""
+    lifetime = lifetime_of(item)
+    return None if lifetime is None else t - age_at(item, t) + lifetime
 
 
 def _something_was_served(trace: Trace) -> bool:
@@ -49,10 +57,8 @@ def _something_was_served(trace: Trace) -> bool:
 
 
 def _says_how_old(trace: Trace) -> Iterator[Finding]:
-    for call in _marked(trace):
-        own, outcome = trace.exchanges_of(call), call.outcome
-        if outcome is None:
-            continue
+    for call, outcome in _marked(trace):
+        own = trace.exchanges_of(call)
         if not outcome.stale:
             yield found(
                 f"{call.title} was answered from the cache, and does not say that its answer is stale", own, call
@@ -62,15 +68,13 @@ def _says_how_old(trace: Trace) -> Iterator[Finding]:
             continue
         age, bounds = outcome.age_ms / 1000, age_bounds(trace, call)
         off = _AGE_OFF + trace.round_trip
-        if age < 0 or (bounds is not None and not bounds[0] - off <= age <= bounds[1] + off):
-            least, most = bounds or (0.0, 0.0)
+        said = f"{call.title} was answered from the cache, and says that its answer is {seconds(age)} old"
+        if age < 0:
+            yield found(f"{said}, which no answer is", own, call)
+        elif bounds is not None and not bounds[0] - off <= age <= bounds[1] + off:
+            least, most = bounds
             span = seconds(most) if most - least < 1 else f"between {seconds(least)} and {seconds(most)}"
-            yield found(
-                f"{call.title} was answered from the cache, and says that its answer is {seconds(age)} old, where its "
-                f"entry was {span} old",
-                own,
-                call,
-            )
+            yield found(f"{said}, where its entry was {span} old", own, call)
 
 
 CACHE_03 = Clause(
@@ -88,8 +92,8 @@ CACHE_03 = Clause(
 # CACHE-04
 
 
-def _tempted_by_the_old(trace: Trace) -> Iterator[tuple[CallRecord, float]]:
-    """Yield the reads for which the cache held only what was too old, and might have been used; with its age."""
+def _tempted_by_the_old(trace: Trace) -> Iterator[tuple[CallRecord, float, float]]:
+    """Yield the reads for which the cache held only what was too old, and might have been used; with age and limit."""
     entries, limit = Entries(trace), trace.policy.cache.max_stale
     for call in trace.case_calls():
         bounds = age_bounds(trace, call, before=True)
@@ -100,21 +104,20 @@ def _tempted_by_the_old(trace: Trace) -> Iterator[tuple[CallRecord, float]]:
         last = entries.last_sight(call)
         tempting = last is None or last.failed or entries.strategy(call) == "cache_first"
         if tempting or served_from_cache(trace, call):
-            yield call, bounds[0]
+            yield call, bounds[0], limit
 
 
 def _stored_stale(trace: Trace) -> Iterator[tuple[CallRecord, tuple[ExchangeEvent, ...], ExchangeEvent, float]]:
     """Yield the reads before which an HTTP cache held nothing fresh; with the newest answer, and how stale it was."""
     store = HttpStore(trace)
     for call, own in store.calls():
-        known = store.answers(call, own)
-        lifetimes = [lifetime_of(item) for item in known]
-        if not known or any(item is None for item in lifetimes):
+        known, confirmed = store.answers(call, own), store.confirmed_at(call, own)
+        lifetimes = [(item, lifetime) for item in known if (lifetime := lifetime_of(item)) is not None]
+        if not known or len(lifetimes) != len(known):
             continue
-        fresh_until = max(call.t_started - age_at(item, call.t_started) + (lifetime_of(item) or 0.0) for item in known)
-        confirmed = store.confirmed_at(call, own)
+        fresh_until = max(call.t_started - age_at(item, call.t_started) + lifetime for item, lifetime in lifetimes)
         if confirmed is not None:
-            fresh_until = max(fresh_until, confirmed + max(item or 0.0 for item in lifetimes))
+            fresh_until = max(fresh_until, confirmed + max(lifetime for _, lifetime in lifetimes))
         over = call.t_started - fresh_until
         if over > _AGE_OFF:
             yield call, own, known[-1], over
@@ -125,11 +128,11 @@ def _only_the_old_was_there(trace: Trace) -> bool:
 
 
 def _nothing_too_old(trace: Trace) -> Iterator[Finding]:
-    for call, age in _tempted_by_the_old(trace):
+    for call, age, limit in _tempted_by_the_old(trace):
         if served_from_cache(trace, call) and age_bounds(trace, call) == age_bounds(trace, call, before=True):
             yield found(
                 f"{call.title} was answered from the cache with an entry that was {seconds(age)} old, where "
-                f"{seconds(trace.policy.cache.max_stale or 0.0)} is the most that is promised",
+                f"{seconds(limit)} is the most that is promised",
                 trace.exchanges_of(call),
                 call,
             )
