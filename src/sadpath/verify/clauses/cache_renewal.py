@@ -85,19 +85,19 @@ def _asks_plainly(
     unasked = [item for item in told if not _conditional(item)]
     if not unasked or "cache_fallback" not in trace.capabilities:
         return
-    index = own.index(unasked[0])
-    following = own[index + 1 :]
+    first = unasked[0]
+    following = own[own.index(first) + 1 :]
     if not following and not call.pages and not _stopped(trace, call, own):
         yield found(
-            f"{call.title} {ended_as(call.outcome)} after the 304 of exchange {unasked[0].exchange}, for which it has "
-            "no entry, and did not fetch the whole answer",
+            f"{call.title} {ended_as(call.outcome)} after the 304 of exchange {first.exchange}, for which it has no "
+            "entry, and did not fetch the whole answer",
             own,
             call,
         )
-    elif following and _conditional(following[0]):
+    elif following and _conditional(again := following[0]):
         yield found(
-            f"{call.title} asked again on a condition in exchange {following[0].exchange}, though it has no entry that "
-            f"the 304 of exchange {unasked[0].exchange} could confirm",
+            f"{call.title} asked again on a condition in exchange {again.exchange}, though it has no entry that the "
+            f"304 of exchange {first.exchange} could confirm",
             own,
             call,
         )
@@ -123,7 +123,7 @@ def _renews(trace: Trace) -> Iterator[Finding]:
         confirmed = _confirmed(trace, call)
         if confirmed is None or not filled or filled[-1].exchange is not confirmed or call.outcome is None:
             continue
-        since = call.t_started - (confirmed.t_last_byte or 0.0)
+        since = call.t_started - filled[-1].t
         age = None if call.outcome.age_ms is None else call.outcome.age_ms / 1000
         took = end_of(call) - call.t_started
         if served_from_cache(trace, call) and age is not None and age > since + took + _AGE_OFF + trace.round_trip:
@@ -147,7 +147,7 @@ def _confirmed(trace: Trace, call: CallRecord) -> ExchangeEvent | None:
     """Return the last 304 to a question that a call asks again, if the one who heard it took it for an answer."""
     found_last: ExchangeEvent | None = None
     for former, own in _reads(trace):
-        over = former.t_ended is not None and former.t_ended <= call.t_started
+        over = end_of(former) <= call.t_started
         well = former.outcome is not None and former.outcome.outcome == "ok"
         if (former.op, former.key) != (call.op, call.key) or not over or not well or own[-1].status != 304:
             continue
