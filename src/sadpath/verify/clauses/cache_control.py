@@ -12,19 +12,19 @@ from sadpath.verify.fillings import end_of, served_from_cache
 from sadpath.verify.http_rules import HttpStore, age_at, lifetime_of, refusal
 from sadpath.verify.renewals import RENEWAL_READS, Renewals
 from sadpath.verify.trace import CallRecord, Trace
-from sadpath.verify.values import about, has_value, reported
+from sadpath.verify.values import about, reported
 from sadpath.verify.wording import exchanges, joined
 
 # CACHE-05
 
 
-def _answers_before(trace: Trace, call: CallRecord) -> list[ExchangeEvent]:
-    """Return the whole, readable 2xx answers to what a call asks for that had come when it ended, oldest first."""
+def _answers(trace: Trace, call: CallRecord, by: float) -> list[ExchangeEvent]:
+    """Return the whole, readable 2xx answers to what a call asks for that had come by then, oldest first."""
     return [
         item
         for item in trace.exchanges
         if item.status is not None and 200 <= item.status < 300 and item.ended.how == "complete"
-        if item.t_last_byte is not None and item.t_last_byte <= end_of(call)
+        if item.t_last_byte is not None and item.t_last_byte <= by
         if fits(item, call, trace.roles) and not undecodable(item)
     ]  # fmt: skip
 
@@ -45,7 +45,7 @@ def _tempted(trace: Trace) -> Iterator[tuple[CallRecord, bool]]:
     """Yield the reads before which the last good answer had forbidden what a cache might do now."""
     entries = Entries(trace)
     for call, served in _reads(trace):
-        before = [item for item in _answers_before(trace, call) if (item.t_last_byte or 0.0) <= call.t_started]
+        before = _answers(trace, call, call.t_started)
         if not before or refusal(before[-1], call.t_started) is None:
             continue
         last = entries.last_sight(call)
@@ -63,10 +63,10 @@ def _obeys(trace: Trace) -> Iterator[Finding]:
         if not served:
             continue
         # Only what the served value can have been read from speaks against the client.
-        held = [item for item in _sources(trace, call) if (item.t_last_byte or 0.0) <= call.t_started]
-        words = [refusal(item, call.t_started) for item in held]
-        if held and all(word is not None for word in words) and not _seeded(trace, call):
-            said = joined(sorted({word for word in words if word is not None}))
+        held = _sources(trace, call, call.t_started)
+        words = [word for item in held if (word := refusal(item, call.t_started)) is not None]
+        if held and not _allowed(trace, call) and not _seeded(trace, call):
+            said = joined(sorted(set(words)))
             kept = "may not be kept" if words[-1] == "no-store" else "may not be served without asking first"
             yield found(
                 f"{call.title} was answered from the cache with what the server had said in {exchanges(held)}, which "
@@ -76,22 +76,26 @@ def _obeys(trace: Trace) -> Iterator[Finding]:
             )
 
 
-def _sources(trace: Trace, call: CallRecord) -> list[ExchangeEvent]:
-    """Return the answers from which the value of a call can have been read, oldest first."""
-    if not has_value(call) or reported(call) is None:
-        return _answers_before(trace, call)
+def _sources(trace: Trace, call: CallRecord, by: float) -> list[ExchangeEvent]:
+    """Return the answers that had come by then from which the value of a call can have been read, oldest first."""
     value = reported(call)
+    if value is None:
+        return _answers(trace, call, by)
     return [
         item
         for item in trace.exchanges
-        if item.t_last_byte is not None and item.t_last_byte <= end_of(call) and about(trace, item, call, value)
+        if item.t_last_byte is not None and item.t_last_byte <= by and about(trace, item, call, value)
     ]
+
+
+def _allowed(trace: Trace, call: CallRecord) -> bool:
+    """Tell whether the value of a call can have been read from an answer that may be served, be it to another call."""
+    return any(refusal(item, call.t_started) is None for item in _sources(trace, call, end_of(call)))
 
 
 def _seeded(trace: Trace, call: CallRecord) -> bool:
     """Tell whether the entry was put there directly: such a one is under no directive."""
-    usable = trace.scenario.given.cache in ("fresh", "stale")
-    return usable and (call.op, call.key) in trace.warmed
+    return (call.op, call.key) in trace.warmed
 
 
 CACHE_05 = Clause(
