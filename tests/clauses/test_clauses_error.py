@@ -237,6 +237,15 @@ def test_a_lie_is_a_decode_error() -> None:
         assert story.verdict("ERROR-05") == verdict, tell
 
 
+@pytest.mark.parametrize(("kind", "verdict"), [("decode", "pass"), ("protocol", "pass"), ("reset", "fail")])
+def test_a_length_that_lies_may_be_a_protocol_error(kind: str, verdict: str) -> None:
+    """ERROR-05 lets a client that reads on behind the length that was named say that this is no HTTP."""
+    story = Story()
+    story.call().meets(200, body=b'{"id": 1', fired=[FiredFault("wrong_length", "head")]).fails(kind, 200)
+
+    assert story.verdict("ERROR-05") == verdict
+
+
 def test_a_wrong_shape_is_a_lie_too() -> None:
     """ERROR-05 counts a 200 whose JSON has another shape than was promised, by the fault that made it so."""
     story = Story()

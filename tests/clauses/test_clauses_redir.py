@@ -127,6 +127,21 @@ def test_a_retry_begins_again() -> None:
     assert story.verdict("REDIR-01") == "pass"
 
 
+@pytest.mark.parametrize(("hops", "verdict"), [(1, "fail"), (2, "pass"), (3, "fail")])
+def test_a_way_that_was_too_long_is_not_begun_again(hops: int, verdict: str) -> None:
+    """REDIR-01 lets a call begin again on its way, but not at its first redirect, nor at the most that are promised."""
+    story = Story(policy={"redirects": {"follow": True, "max": 2}})
+    call = story.call()
+    for number in range(hops):
+        _led(call, 302, f"/s/s/users/{number + 2}", path=f"/users/{number + 1}")
+    call.meets(200, path="/users/1").ok()
+
+    assert story.verdict("REDIR-01") == verdict
+    if hops == 3:
+        said = "began again (exchange 4) after 2 redirects in a row, the most that are promised: the same ones were to come."
+        assert story.sentences("REDIR-01")[0].endswith(said)
+
+
 @pytest.mark.parametrize("how", ["no place", "not modified", "too late", "cancelled"])
 def test_what_is_no_redirect(how: str) -> None:
     """REDIR-01 is not exercised by a status without a place, a 304, one that came too late, or a cancelled call."""

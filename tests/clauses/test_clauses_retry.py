@@ -191,6 +191,20 @@ def test_only_listed_transport_failures_are_due() -> None:
         assert story.verdict("RETRY-03") == verdict
 
 
+@pytest.mark.parametrize("name", ["bad_status_line", "garbage", "broken_chunk"])
+def test_what_is_no_http_is_no_end_of_a_connection(name: str) -> None:
+    """RETRY-03 wants a broken message retried of those alone that promise to retry broken messages."""
+    for transport, verdict in (
+        (["closed", "reset", "body"], "not_exercised"),
+        (["closed", "reset", "body", "protocol"], "fail"),
+    ):
+        story = Story(policy={"retry": {"transport": transport, "statuses": []}})
+        fired = [FiredFault(name, "response")]
+        call = story.call()
+        (call.breaks_off(fired=fired) if name == "broken_chunk" else call.breaks("fin", fired=fired)).fails("protocol")
+        assert story.verdict("RETRY-03") == verdict
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 422, 500, 501, 505])
 def test_other_errors_are_final(status: int) -> None:
     """RETRY-03 fails where any other error is sent again, and holds where the call ends with it."""
@@ -480,6 +494,18 @@ def test_a_repetition_is_the_same_request() -> None:
         story = Story()
         story.call("users.update", {"id": 1}).meets(503, **base).waits(0.3).meets(200, **{**base, **change}).ok()
         assert story.verdict("RETRY-12") == verdict, change
+
+
+@pytest.mark.parametrize("name", ["range", "if-range", "if-match", "if-none-match"])
+def test_the_rest_of_a_body_may_be_asked_for(name: str) -> None:
+    """RETRY-12 lets a repetition ask for the rest of an answer whose body broke off, and of no other."""
+    broken, whole, unanswered = Story(), Story(), Story()
+    broken.call().breaks_off().meets(206, sent_headers=[("accept", "application/json"), (name, "x")]).ok()
+    whole.call().meets(503).meets(206, sent_headers=[("accept", "application/json"), (name, "x")]).ok()
+    unanswered.call().breaks().meets(206, sent_headers=[("accept", "application/json"), (name, "x")]).ok()
+
+    assert broken.verdict("RETRY-12") == ("fail" if name == "if-none-match" else "pass")
+    assert whole.verdict("RETRY-12") == unanswered.verdict("RETRY-12") == "fail"
 
 
 @given(st.integers(1, 5000), st.integers(0, 5000), st.booleans())

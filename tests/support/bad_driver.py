@@ -52,7 +52,9 @@ BYTES = {
     "not-utf8": [b'@sadpath {"t":"\xff"}\n'],
     "long-message": [b"@sadpath " + b"x" * 300_000 + b"\n"],
     "long-line": [b"y" * 300_000 + b"\n"],
-    "late-for-k1": [b'@sadpath {"t":"outcome","id":"k1","call":"a","outcome":"ok"}\n@sadpath {"t":"result","id":"k1"}\n'],
+    "late-for-k1": [
+        b'@sadpath {"t":"outcome","id":"k1","call":"a","outcome":"ok"}\n@sadpath {"t":"result","id":"k1"}\n'
+    ],
     "flood": [b"z" * 65_536] * 1_600,
 }
 """What is written before the good end that comes all the same, if anybody still listens."""

@@ -41,6 +41,9 @@ _IN_PROGRESS = "idempotency-in-progress"
 _ROUNDING = 1.0
 """Seconds that a Retry-After may ask for beyond the least that it can mean: a date names whole seconds."""
 
+_NO_HTTP = frozenset({"bad_status_line", "broken_chunk", "garbage"})
+"""Faults that end a connection with bytes that are no HTTP: who reads those has met a broken message, not an end."""
+
 _HARDLY = 0.1
 """The part of a call's time up to which it has hardly begun."""
 
@@ -127,6 +130,8 @@ class Retries:
             names.add("body")  # the middle of a body is a name of its own: many libraries retry no more there
         elif sight.exchange.ended.by == "server":
             names |= {"closed"} if sight.exchange.ended.how == "fin" else {"reset", "closed"}  # systems blur the two
+        if _NO_HTTP & set(sight.exchange.fired_names()):
+            names.add("protocol")
         return self.trace.policy.retry.retries_transport(*sorted(names - {"timeout.total"})) and not (
             sight.failures & {"timeout.total", "cancelled"}
         )

@@ -303,20 +303,22 @@ def _is_a_decode_error(trace: Trace) -> Iterator[Finding]:
                     f"{call.title} was sent again (exchange {after[0].exchange}) after {what}", unit.exchanges, call
                 )
             elif unit.last and outcome is not None:
-                yield from _not_decode(trace, unit, what)
+                yield from _not_decode(trace, unit, sight, what)
 
     yield from trace.find(check)
     yield from _stored_lies(trace)
 
 
-def _not_decode(trace: Trace, unit: Unit, what: str) -> Iterator[Finding]:
+def _not_decode(trace: Trace, unit: Unit, sight: Sight, what: str) -> Iterator[Finding]:
     call, outcome = unit.call, unit.call.outcome
+    # Bytes beyond the length that the head has named are no HTTP, and who reads them at once may say so.
+    due = {"decode", "protocol"} if "wrong_length" in sight.exchange.fired_names() else {"decode"}
     if outcome is None or outcome.outcome == "cancelled":
         return
     if outcome.outcome == "ok":
         if not Entries(trace).from_cache(call):
             yield found(f"{call.title} took {what}, for a success", unit.exchanges, call)
-    elif "error_kinds" in trace.capabilities and outcome.error is not None and outcome.error.kind != "decode":
+    elif "error_kinds" in trace.capabilities and outcome.error is not None and outcome.error.kind not in due:
         yield found(f"{call.title} {ended_as(outcome)} on {what}; due is decode", unit.exchanges, call)
 
 

@@ -56,6 +56,17 @@ def _way_of(trace: Trace, call: CallRecord, own: Sequence[ExchangeEvent]) -> Ite
         after = own[index + 1]
         if trace.policy.redirects.follow is False and repeats(item, after):
             continue  # it was taken for a failure, and tried again
+        if _begins_again(own[index - hops], item, after):
+            if most is not None and hops >= most:
+                yield found(
+                    f"{call.title} began again (exchange {after.exchange}) after {count(hops, 'redirect')} in a row, the "
+                    "most that are promised: the same ones were to come",
+                    own[index - hops : index + 2],
+                    call,
+                )
+                return
+            hops = 0  # where it led may have been out of reach
+            continue
         hops += 1
         if trace.policy.redirects.follow is False:
             yield found(
@@ -77,6 +88,13 @@ def _way_of(trace: Trace, call: CallRecord, own: Sequence[ExchangeEvent]) -> Ite
                 call,
             )
             return
+
+
+def _begins_again(first: ExchangeEvent, item: ExchangeEvent, after: ExchangeEvent) -> bool:
+    """Tell whether a call did not go where a redirect led, but back to where its way had begun."""
+    target = target_of(item)
+    begun = (first.method, first.path, first.query) == (after.method, after.path, after.query)
+    return begun and item is not first and target is not None and target[0] != after.path
 
 
 def _changed(item: ExchangeEvent, after: ExchangeEvent) -> str | None:

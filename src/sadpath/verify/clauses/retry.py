@@ -295,6 +295,9 @@ _MAY_CHANGE = frozenset(
 
 _CONDITIONS = frozenset({"if-none-match", "if-modified-since", "cache-control", "pragma"})
 
+_RESUMING = frozenset({"range", "if-range", "if-match"})
+"""Headers by which the rest of an answer is asked for whose body broke off (RFC 9110 §14.2)."""
+
 
 def _was_repeated(trace: Trace) -> bool:
     return any(len(unit.exchanges) > 1 for unit in trace.units())
@@ -311,6 +314,7 @@ def _differences(trace: Trace, step: Step) -> list[str]:
         _MAY_CHANGE
         | {trace.roles.tokens.header.lower()}
         | (_CONDITIONS if step.kind in ("plain", "unclear") else frozenset())
+        | (_RESUMING if before.status is not None and before.ended.how != "complete" else frozenset())
     )
     differing += [f"the header {name}" for name in _changed(before, after) if name not in free]
     return differing
