@@ -24,12 +24,17 @@ def _brought(renewals: Renewals, later: ExchangeEvent) -> ExchangeEvent | None:
         return None
     former = max(earlier, key=lambda item: item.t_arrived)
     between = [item for item in renewals.trace.exchanges if former.t_arrived < item.t_arrived < later.t_arrived]
-    if any(item.issued_generation is not None or renewals.outcome_unclear(item) for item in between):
+    if any(item.issued_generation is not None for item in between):
         return None
-    if any(call.overlaps(former.t_arrived, later.t_arrived + BESIDE) for call in session_calls(renewals.trace)):
+    if _signs(renewals.trace, former.t_arrived, later.t_arrived + BESIDE):
         return None
     used = any(item.token_generation == former.issued_generation for item in between)
     return former if used else None
+
+
+def _signs(trace: Trace, start: float, end: float) -> bool:
+    """Tell whether somebody signed in or out between two times."""
+    return any(call.overlaps(start, end) for call in session_calls(trace))
 
 
 def _pairs(renewals: Renewals) -> Iterator[tuple[ExchangeEvent, ExchangeEvent]]:
@@ -44,14 +49,12 @@ def _used_up(renewals: Renewals, unit: Unit) -> Iterator[tuple[ExchangeEvent, Re
     """Yield 401s for a token that a refresh had brought, after which the session was to be renewed again."""
     for item in refusals(renewals, unit):
         brought = renewals.brought_by_refresh(item.t)
-        if brought is None or not item.could_renew:
-            continue
-        if not any(call.overlaps(brought.t_arrived, item.ended) for call in session_calls(renewals.trace)):
+        if brought is not None and item.could_renew and not _signs(renewals.trace, brought.t_arrived, item.ended):
             yield brought, item
 
 
 def _came_back(trace: Trace) -> Iterator[tuple[ExchangeEvent, CallRecord]]:
-    """Yield restarts that lost nothing, with the refresh whose tokens had been used before."""
+    """Yield restarts that lost nothing, with the login or refresh whose tokens had been used last before."""
     renewals = Renewals(trace)
     for restart in restarts(trace):
         before = exchanges_before(trace, restart)
@@ -102,8 +105,7 @@ def _told(renewals: Renewals, refresh: ExchangeEvent) -> str:
 def _not_stored(trace: Trace) -> Iterator[Finding]:
     for brought, restart in _came_back(trace):
         access, refresh = _presented(trace, restart)
-        came_with_old = access is not None and (access.token_generation or 0) < (brought.issued_generation or 0)
-        if access is not None and came_with_old:
+        if access is not None and _older(access.token_generation, brought.issued_generation):
             yield found(
                 f"the tokens of exchange {brought.exchange} had been in use, and after its restart ({restart.title}) "
                 f"the client came with the old one (exchange {access.exchange}): it had not stored what it sent",
@@ -111,14 +113,19 @@ def _not_stored(trace: Trace) -> Iterator[Finding]:
                 restart,
             )
         elif refresh is not None and Renewals(trace).rotated(brought):
-            due = brought.issued_generation
-            if (refresh.refresh_generation or 0) < (due or 0):
+            presented = refresh.refresh_generation
+            if presented is None or _older(presented, brought.issued_generation):
                 yield found(
                     f"exchange {brought.exchange} brought a new refresh token, and after its restart "
-                    f"({restart.title}) the client presented an older one (exchange {refresh.exchange})",
+                    f"({restart.title}) the client presented {'an older' if presented else 'another'} one "
+                    f"(exchange {refresh.exchange})",
                     (brought, refresh),
                     restart,
                 )
+
+
+def _older(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one < other
 
 
 AUTH_08 = Clause(
