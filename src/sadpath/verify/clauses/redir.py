@@ -59,8 +59,8 @@ def _way_of(trace: Trace, call: CallRecord, own: Sequence[ExchangeEvent]) -> Ite
         if _begins_again(own[index - hops], item, after):
             if most is not None and hops >= most:
                 yield found(
-                    f"{call.title} began again (exchange {after.exchange}) after {count(hops, 'redirect')} in a row, the "
-                    "most that are promised: the same ones were to come",
+                    f"{call.title} began again (exchange {after.exchange}) after {count(hops, 'redirect')} in a row, "
+                    "the most that are promised: the same ones were to come",
                     own[index - hops : index + 2],
                     call,
                 )
