@@ -261,3 +261,14 @@ def test_an_early_refresh_may_be_refused() -> None:
     call.meets(200).ok()
 
     assert story.verdict("AUTH-04") == "pass"
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, "pass"), (204, "fail"), (205, "fail"), (206, "pass")])
+def test_a_replay_without_content_went_well_where_there_can_be_none(status: int, verdict: str) -> None:
+    """AUTH-01 lets a call fail whose replay brought an empty answer, unless its status says that there is no content."""
+    story = Story(policy=LATER)
+    call = story.call().meets(401)
+    story.refresh()
+    call.meets(status, body=b"", token=2).fails("decode", status)
+
+    assert story.verdict("AUTH-01") == verdict
