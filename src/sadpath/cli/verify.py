@@ -91,6 +91,15 @@ JobsOption = Annotated[
         help="In sim, processes (default: as many as CPUs); in live, cases at a time (default: 8).",
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="K/N",
+        show_default=False,
+        help="Run the K-th of N parts; `sadpath report` puts the results of all of them together.",
+    ),
+]
 ReportOption = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", show_default=False, help="Write results.json there.")
 ]
@@ -114,6 +123,7 @@ def verify(
     examples: ExamplesOption = EXAMPLES,
     profile: ProfileOption = None,
     jobs: JobsOption = None,
+    shard: ShardOption = None,
     report: ReportOption = None,
     form: FormatOption = Format.text,
     root: RootOption = None,
@@ -124,6 +134,7 @@ def verify(
     proved; 130 interrupted, with a report of what was known.
     """
     from sadpath.verify.results import prepare_folder  # noqa: PLC0415 - brings Pydantic
+    from sadpath.verify.shards import Shard  # noqa: PLC0415 - only where it is asked for
     from sadpath.workspace import find_workspace  # noqa: PLC0415 - brings Pydantic
 
     _look_here()
@@ -133,8 +144,11 @@ def verify(
     asked, profile = profile, profile if world is World.live else profile or PUBLISHED
     job = _job(workspace, scenario or [], seed, live=world is World.live)
     job.jobs, job.profile, job.examples, job.root = jobs, profile, examples, root
+    job.shard = None if shard is None else Shard.parse(shard)
     spec = driver_spec(driver=driver, exec_=exec_, driver_url=driver_url, known_bad=known_bad)
     words = _words(workspace, clients or [], contract, every=every, driven=spec is not None) if not known_bad else []
+    if shard is not None and write_baseline is not None:
+        raise UsageError("--write-baseline takes a whole run, and --shard runs a part of one")
     baselines = Baselines(baseline, write_baseline)
     baselines.check(len(words))
     made = _requests(workspace, words, contract, profile, root, driver=spec, baseline=baseline)

@@ -209,6 +209,7 @@ def fill_results(
     *,
     store: Path | None = None,
     root: Path | None = None,
+    part: bool = False,
 ) -> None:
     """Put what a campaign has found, so far, into the results.
 
@@ -219,6 +220,7 @@ def fill_results(
         world: where.
         store: the folder in which cases with findings are stored; None: nowhere.
         root: the workspace's root, where a command line has to name it.
+        part: whether it is one shard of several.
     """
     summaries = [(item.played.case.client, _summary(item, store, root)) for item in campaign.judged]
     results.cases = [summary.case for _, summary in summaries]
@@ -227,6 +229,7 @@ def fill_results(
             facts_of(client),
             [summary for who, summary in summaries if who is client],
             campaign.clauses_of(client),
+            part=part,
         )
         for client in clients
     ]

@@ -51,7 +51,7 @@ def verify_known_bad(
         FileProblems: for a contract with mistakes.
     """
     workspace = job.workspace
-    all_bad = bad_clients(names) if bad is None else list(bad)
+    all_bad = job.own(bad_clients(names) if bad is None else list(bad))
     promises = {
         name: contract or load_contract(workspace.contract_path(name), workspace.root)
         for name in dict.fromkeys(item.contract for item in all_bad)

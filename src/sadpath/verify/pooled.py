@@ -19,7 +19,8 @@ __all__ = ["Pooled"]
 class Pooled:
     """Samples of many cases, by clause and case, with one case for each clause that shows what they look like.
 
-    The same case counts once, however often it was played: it shows the same each time.
+    The same case counts once, however often it was played: it shows the same each time. The case that stands for a
+    clause is the one whose name comes first, in whichever order they were played.
     """
 
     samples: dict[str, dict[str, tuple[Sample, ...]]] = field(default_factory=dict)
@@ -30,16 +31,19 @@ class Pooled:
         for name, judgement in judged.judgements.items():
             if judgement.samples:
                 self.samples.setdefault(name, {})[judged.played.case.id] = judgement.samples
-                example = None if name in self.examples else _example(judged, judgement)
-                if example is not None:
-                    self.examples[name] = example
+                if name not in self.examples or judged.played.case.id < self.examples[name].case:
+                    self._show(name, _example(judged, judgement))
 
     def update(self, other: Pooled) -> None:
         """Add what other cases show."""
         for name, cases in other.samples.items():
             self.samples.setdefault(name, {}).update(cases)
         for name, example in other.examples.items():
-            self.examples.setdefault(name, example)
+            self._show(name, example)
+
+    def _show(self, name: str, example: Finding | None) -> None:
+        if example is not None and (name not in self.examples or example.case < self.examples[name].case):
+            self.examples[name] = example
 
     def of(self, clause: Clause) -> list[Sample]:
         """Return all samples of a clause, whichever case was played first."""

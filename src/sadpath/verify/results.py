@@ -27,6 +27,8 @@ __all__ = [
     "Finding",
     "KillRate",
     "KilledClause",
+    "Listed",
+    "Pool",
     "Results",
     "Survivor",
     "TimelineRow",
@@ -83,6 +85,8 @@ class Finding(_Model):
     timeline: list[TimelineRow] = Field(default_factory=list)
     replay: str
     """The command that runs the case again."""
+    size: list[int] = Field(default_factory=list)
+    """How large the case's schedule is; compared from left to right."""
 
 
 class ClauseResult(_Model):
@@ -109,6 +113,27 @@ class ClauseResult(_Model):
     """Why the clause is unsupported, or what else there is to know."""
 
 
+class Listed(_Model):
+    """An expected failure that is listed, and how often each clause that it covers was tested where it covers it."""
+
+    reason: str
+    sometimes: bool = False
+    tested: dict[str, int] = Field(default_factory=dict)
+    failed: bool = False
+    """Whether a case failed as the list says."""
+
+
+class Pool(_Model):
+    """What the cases of a shard show of a clause that is judged by all cases of a run together."""
+
+    samples: dict[str, list[tuple[float, float]]] = Field(default_factory=dict)
+    """By case: the least and the greatest that each of its observations may be."""
+    example: Finding | None = None
+    """The case that stands for all; its sentence is still to come."""
+    expected: str | None = None
+    """The reason that the contract gives for an expected failure."""
+
+
 class ClientResult(_Model):
     """What came of one client; ``totals`` counts its clauses by verdict."""
 
@@ -120,6 +145,11 @@ class ClientResult(_Model):
     clauses: list[ClauseResult] = Field(default_factory=list)
     totals: dict[str, int] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    drawn: int = 0
+    """How many cases were drawn for it."""
+    listed: list[Listed] = Field(default_factory=list)
+    pooled: dict[str, Pool] = Field(default_factory=dict)
+    """In a shard alone, by clause: for what only all shards together can show."""
 
 
 class CaseResult(_Model):
@@ -186,6 +216,7 @@ class Results(_Model):
     world: Literal["sim", "live"] = "live"
     profile: str = ""
     shard: str | None = None
+    """Which part of a run this is (``2/4``), None for a whole one."""
     started: str = ""
     """When the run began, in UTC (ISO 8601)."""
     duration_s: float = 0.0

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sadpath.core.clock import SystemClock
 from sadpath.core.errors import UsageError
@@ -19,10 +19,14 @@ from sadpath.verify.clients import ClientRequest, open_client
 from sadpath.verify.loop import run_loop
 from sadpath.verify.played import Case, Client, WorldName
 from sadpath.verify.results import Results
+from sadpath.verify.shards import Shard
 from sadpath.verify.world import LiveWorld, World
 from sadpath.workspace import Workspace
 
 __all__ = ["Job", "cases_of", "choose_scenarios", "live_world", "open_clients", "verify"]
+
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Job:
         jobs: how many cases at a time; in simulated worlds, how many processes. Default: the world's own number.
         profile: the contracts' profile, None: the one that suits the world.
         examples: how many cases are drawn besides, in simulated worlds.
+        shard: which part of all this is done here; None: all of it.
         store: the folder in which cases with findings are stored; None: nowhere.
         root: the workspace's root, where a command line has to name it.
         watcher: hears how it goes on.
@@ -50,11 +55,16 @@ class Job:
     jobs: int | None = None
     profile: str | None = None
     examples: int = 0
+    shard: Shard | None = None
     store: Path | None = None
     root: Path | None = None
     watcher: Watcher | None = None
     command: str = ""
     results: Results = field(default_factory=Results)
+
+    def own(self, items: Sequence[Item]) -> list[Item]:
+        """Return those of all that are done here."""
+        return list(items) if self.shard is None else self.shard.part(items)
 
     @property
     def world_name(self) -> WorldName:
@@ -70,6 +80,7 @@ class Job:
         clock, results = SystemClock(), self.results
         results.seed, results.world, results.command = self.seed, self.world_name, self.command
         results.profile = self.profile or ""
+        results.shard = None if self.shard is None else str(self.shard)
         results.started = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds")
         begun = clock.now()
         try:
@@ -113,7 +124,15 @@ def verify(job: Job, requests: Sequence[ClientRequest]) -> Results:
     job.run(_run(job, job.world, requests, stop), stop.now)
     if stop.campaign is not None:
         stop.campaign.interrupted = stop.campaign.interrupted or job.results.interrupted
-        fill_results(job.results, stop.campaign, stop.clients, job.world, store=job.store, root=job.root)
+        fill_results(
+            job.results,
+            stop.campaign,
+            stop.clients,
+            job.world,
+            store=job.store,
+            root=job.root,
+            part=job.shard is not None,
+        )
     return job.results
 
 
@@ -166,10 +185,11 @@ async def open_clients(requests: Sequence[ClientRequest], seed: int, clients: li
 
 
 def cases_of(job: Job, clients: Sequence[Client]) -> list[Case]:
-    """Return each scenario that makes calls, for each client."""
-    return [
+    """Return each scenario that makes calls, for each client; in a shard its own of them."""
+    cases = [
         Case(loaded.name, loaded.scenario, client, job.seed, job.world_name)
         for client in clients
         for loaded in job.scenarios
         if loaded.scenario.all_calls()
     ]
+    return job.own(cases)

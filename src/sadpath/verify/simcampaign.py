@@ -125,15 +125,16 @@ class SimCampaign(_Work):
         super().__init__(job, crew)
         self.clients = list(clients)
         self.tallies = [Tally() for _ in clients]
-        self._plays = [
-            Play(index, number, loaded.name, loaded.scenario)
-            for index, (number, loaded) in enumerate(
-                (number, loaded)
-                for number in range(len(clients))
-                for loaded in job.scenarios
-                if loaded.scenario.all_calls()
-            )
+        wanted = [
+            (number, loaded)
+            for number in range(len(clients))
+            for loaded in job.scenarios
+            if loaded.scenario.all_calls()
         ]
+        self._plays = [
+            Play(index, number, loaded.name, loaded.scenario) for index, (number, loaded) in enumerate(job.own(wanted))
+        ]
+        self._searches = job.own(list(self._shares()))
         self._told: dict[int, Summary] = {}
         self._found: list[dict[str, Summary]] = [{} for _ in clients]
 
@@ -142,10 +143,9 @@ class SimCampaign(_Work):
         with interrupts(self.interrupt), self.crew as crew:
             self._watcher.began(len(self._plays))
             crew.run(self._plays, self)
-            searches = list(self._searches())
-            if searches and not self.interrupted:
-                self._watcher.searching(sum(task.examples for task in searches))
-                crew.run(searches, self)
+            if self._searches and not self.interrupted:
+                self._watcher.searching(sum(task.examples for task in self._searches))
+                crew.run(self._searches, self)
             shrinks = list(self._shrinks())
             if shrinks and not self.interrupted:
                 self._watcher.shrinking(sum(len(task.clauses) for task in shrinks))
@@ -153,7 +153,7 @@ class SimCampaign(_Work):
 
     # What is to be done
 
-    def _searches(self) -> Iterable[Search]:
+    def _shares(self) -> Iterable[Search]:
         """Share the cases out that are to be drawn; each share has a seed of its own."""
         for number in range(len(self.clients)):
             left = self.job.examples
@@ -214,14 +214,15 @@ class SimCampaign(_Work):
             drawn = sorted(self._found[number].values(), key=lambda item: (item.size, item.case.id))
             everything += [*own, *(item for item in drawn if item.drawn)]
             clauses = clauses_for(client.contract)
+            tally, part = self.tallies[number], self.job.shard is not None
             results.clients.append(
-                client_result(facts_of(client), own, clauses, tally=self.tallies[number], smallest=drawn)
+                client_result(facts_of(client), own, clauses, tally=tally, smallest=drawn, part=part)
             )
         results.cases = [item.case for item in everything]
         results.errors = [*(error for item in everything for error in item.errors), *self.errors]
         results.generated = sum(tally.cases for tally in self.tallies)
         results.interrupted = self.interrupted or results.interrupted
-        results.planned = len(self._plays) + self.job.examples * len(self.clients)
+        results.planned = len(self._plays) + sum(task.examples for task in self._searches)
 
 
 class _SimHunts(_Work):

@@ -25,10 +25,12 @@ from sadpath.verify.results import (
     ClientResult,
     ErrorEntry,
     Finding,
+    Pool,
     Verdict,
     count,
 )
 from sadpath.verify.shrink_size import size_of
+from sadpath.verify.stale import listed_of, mark_stale
 
 __all__ = ["GENERATED", "ClauseSummary", "ClientFacts", "Summary", "Tally", "client_result", "facts_of", "summarize"]
 
@@ -138,8 +140,8 @@ def _clause_summary(judged: Judged, name: str, replay: str | None) -> ClauseSumm
     flaky = name in judged.flaky
     failed = name in judged.failing()
     shown = findings_of(judged.flaky.get(name, judged.played), found) if flaky or failed else []
-    if replay is not None:
-        shown = [item.model_copy(update={"replay": replay}) for item in shown]
+    update = {"size": list(size_of(judged.played.case.scenario))} if shown else {}
+    shown = [item.model_copy(update=update if replay is None else {**update, "replay": replay}) for item in shown]
     entry = contract.expected(name, exchanges, scenario) if failed else None
     entries = (i for i, item in enumerate(contract.expected_failures) if item.covers(name, exchanges, scenario))
     return ClauseSummary(
@@ -162,6 +164,7 @@ def client_result(
     *,
     tally: Tally | None = None,
     smallest: Sequence[Summary] = (),
+    part: bool = False,
 ) -> ClientResult:
     """Return what all cases of a client come to, clause by clause.
 
@@ -171,14 +174,17 @@ def client_result(
         clauses: what it is judged by.
         tally: cases that are only counted.
         smallest: findings among those, or made from the cases: they show something, and are not counted again.
+        part: whether other shards know of further cases: what takes all of them is then left to who merges them.
     """
     declared = client.contract.capabilities
     found = [
         _clause_result(clause, clause.level_for(declared), cases, smallest, tally or Tally()) for clause in clauses
     ]
     _judge_together(found, clauses, cases, (tally or Tally()).pooled, client.contract)
-    found = [item for item in found if item.id != SCEN_01.id or item.exercised]
-    _mark_stale(found, client.contract, [*cases, *smallest])
+    listed = listed_of(client.contract, [item.clauses for item in (*cases, *smallest)])
+    if not part:
+        found = [item for item in found if item.id != SCEN_01.id or item.exercised]
+        mark_stale(found, listed)
     return ClientResult(
         name=client.name,
         version=client.version,
@@ -187,7 +193,32 @@ def client_result(
         clauses=found,
         totals=count(item.verdict for item in found),
         notes=_notes(cases),
+        drawn=(tally or Tally()).cases,
+        listed=listed,
+        pooled=_pools(clauses, cases, (tally or Tally()).pooled, client.contract) if part else {},
     )
+
+
+def _pools(clauses: Sequence[Clause], cases: Iterable[Summary], others: Pooled, contract: Contract) -> dict[str, Pool]:
+    """Return what the cases show of the clauses that are judged by all of them together."""
+    pooled, pools = _together(cases, others), {}
+    for clause in clauses:
+        if clause.pooling is not None and clause.id in pooled.samples:
+            entry = contract.expected(clause.id)
+            pools[clause.id] = Pool(
+                samples={name: list(samples) for name, samples in sorted(pooled.samples[clause.id].items())},
+                example=pooled.examples.get(clause.id),
+                expected=None if entry is None else entry.reason,
+            )
+    return pools
+
+
+def _together(cases: Iterable[Summary], others: Pooled) -> Pooled:
+    pooled = Pooled()
+    pooled.update(others)
+    for item in cases:
+        pooled.update(item.pooled)
+    return pooled
 
 
 def _notes(cases: Iterable[Summary]) -> list[str]:
@@ -236,10 +267,15 @@ def _clause_result(
         cases=len(said) + (tally.cases if verdict != "unsupported" else 0),
         exercised=exercised,
         failed=sum(item.verdict == "fail" for item in said) + tally.failed[clause.id],
-        findings=[finding for item in unexpected or [*flaky, *failing] for finding in item.findings],
+        findings=_each_once(finding for item in unexpected or [*flaky, *failing] for finding in item.findings),
         expected=reasons[0] if reasons and not unexpected else None,
         why=unsupported[0].why if verdict == "unsupported" else None,
     )
+
+
+def _each_once(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings without those that say the same of the same case."""
+    return list({(item.case, item.sentence): item for item in reversed(list(findings))}.values())[::-1]
 
 
 def _judge_together(
@@ -250,10 +286,7 @@ def _judge_together(
     contract: Contract,
 ) -> None:
     """Give the clauses that are judged by all cases together the verdict that these come to."""
-    pooled = Pooled()
-    pooled.update(others)
-    for item in cases:
-        pooled.update(item.pooled)
+    pooled = _together(cases, others)
     for clause, result in zip(clauses, found, strict=True):
         if clause.pooling is None or result.verdict == "unsupported":
             continue
@@ -264,23 +297,3 @@ def _judge_together(
         elif finding is not None:
             result.verdict, result.findings = "fail" if entry is None else "xfail", [finding]
             result.expected = None if entry is None else entry.reason
-
-
-def _mark_stale(found: Sequence[ClauseResult], contract: Contract, cases: Sequence[Summary]) -> None:
-    """Give the verdict ``xpass`` to clauses whose failure is listed as expected and which held wherever tested."""
-    for index, entry in enumerate(contract.expected_failures):
-        tested = [
-            (name, item)
-            for case in cases
-            for name, item in case.clauses.items()
-            if item.exercised and index in item.entries
-        ]
-        if entry.sometimes or not tested or any(item.verdict in ("fail", "flaky") for _, item in tested):
-            continue
-        names = {name for name, _ in tested}
-        for result in found:
-            if result.id in names and result.verdict == "pass":
-                result.verdict = "xpass"
-                result.expected = entry.reason
-                held = sum(name == result.id for name, _ in tested)
-                result.why = f"listed as an expected failure, but it held in {held} of {held} cases that tested it"
