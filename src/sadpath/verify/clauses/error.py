@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.drivers.messages import Outcome
 from sadpath.scenario.model import Offline
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
@@ -53,8 +54,7 @@ ERROR_01 = Clause(
 # ERROR-02
 
 
-@dataclass(frozen=True)
-class _Due:
+class _Due(NamedTuple):
     """One way in which a failure may be reported: one of these kinds, with one of these statuses (None: any)."""
 
     kinds: frozenset[str]
@@ -118,7 +118,7 @@ def _with_what_else(trace: Trace, unit: Unit, ways: list[list[_Due] | None]) -> 
     ways += [_due_for_refresh(trace, item) for item in Renewals(trace).failed_for(unit)]
     if any(way is None for way in ways) or trace.scenario.given.cache in ("corrupt", "unwritable"):
         return None
-    if unit.exchanges and trace.lost_before_http(unit.exchanges[-1].t_arrived, call.t_ended or float("inf")):
+    if trace.lost_before_http(call.t_started, call.t_ended or float("inf")):
         return None
     due = [item for way in ways for item in way or ()]
     if not due:
@@ -303,17 +303,17 @@ def _is_a_decode_error(trace: Trace) -> Iterator[Finding]:
                     f"{call.title} was sent again (exchange {after[0].exchange}) after {what}", unit.exchanges, call
                 )
             elif unit.last and outcome is not None:
-                yield from _not_decode(trace, unit, sight, what)
+                yield from _not_decode(trace, unit, outcome, (sight, what))
 
     yield from trace.find(check)
     yield from _stored_lies(trace)
 
 
-def _not_decode(trace: Trace, unit: Unit, sight: Sight, what: str) -> Iterator[Finding]:
-    call, outcome = unit.call, unit.call.outcome
+def _not_decode(trace: Trace, unit: Unit, outcome: Outcome, lie: tuple[Sight, str]) -> Iterator[Finding]:
+    call, (sight, what) = unit.call, lie
     # Bytes beyond the length that the head has named are no HTTP, and who reads them at once may say so.
     due = {"decode", "protocol"} if "wrong_length" in sight.exchange.fired_names() else {"decode"}
-    if outcome is None or outcome.outcome == "cancelled":
+    if outcome.outcome == "cancelled":
         return
     if outcome.outcome == "ok":
         if not Entries(trace).from_cache(call):
@@ -331,7 +331,7 @@ def _stored_lies(trace: Trace) -> Iterator[Finding]:
             sight.exchange
             for unit, sight in _lies(trace)
             if (unit.call.op, unit.call.key) == (call.op, call.key)
-            and sight.exchange.t_arrived <= (call.t_ended or 0.0)
+            and call.overlaps(sight.exchange.t_arrived, float("inf"))
         ]
         if lies:
             yield found(
