@@ -22,9 +22,11 @@ from sadpath.drivers.messages import (
     Run,
     Unsupported,
 )
-from sadpath.engine.asking import bearer, members_of
+from sadpath.engine.asking import members_of
+from sadpath.engine.cookies import settle_cookies
 from sadpath.engine.redact import Redactor
 from sadpath.engine.tokens import TokenLedger
+from sadpath.scenario.travel import AsCookie, AsHeader, Tokens, access_of, handed_out, refresh_of
 from sadpath.verify.http_rules import directives_of, lifetime_of, places, refusal
 from sadpath.verify.sight import json_of, retry_after_of
 from sadpath.verify.told import told_by, unreadable
@@ -35,6 +37,12 @@ NOW = 1_700_000_000.0
 _MESSAGES: tuple[type[BaseModel], ...] = (
     Hello, AuthGrant, ParallelStep, OfflineStep, Run, Outcome, Result, Unsupported, DriverFault,
 )  # fmt: skip
+_TRAVELLING = (
+    Tokens(),
+    Tokens(access="data.token", refresh="data.refresh", scheme="none"),
+    Tokens(access=AsCookie(cookie="a"), refresh=AsCookie(cookie="b")),
+    Tokens(access=AsHeader(header="X-Access"), refresh=AsHeader(header="Authorization")),
+)
 
 
 def told(data: bytes) -> None:
@@ -77,7 +85,12 @@ def bodies(data: bytes) -> None:
     members_of(data)
     json_of(data)
     text = data.decode("latin-1")
-    bearer(data)
+    for tokens in _TRAVELLING:
+        fields = [(b"authorization", data), (b"cookie", data), (b"set-cookie", data), (b"content-type", data)]
+        access_of(tokens, fields)
+        refresh_of(tokens, fields, data)
+        handed_out(tokens, fields, members_of(data))
+        settle_cookies(fields, "/s/a", secure=False)
     ledger = TokenLedger()
     ledger.issue("access-0123456789", "refresh-0123456789")
     shown = Redactor(ledger).text(text)

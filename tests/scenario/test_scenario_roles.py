@@ -107,7 +107,7 @@ def test_what_is_left_out_is_as_in_the_reference_api() -> None:
         "access_token",
         "refresh_token",
     )
-    assert (roles.paging.page, roles.paging.cursor) == (None, None)
+    assert (roles.paging.page, roles.paging.offset, roles.paging.cursor) == ((), (), ())
 
 
 def test_the_reference_api_has_every_role_but_one() -> None:

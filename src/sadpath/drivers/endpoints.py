@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,11 +19,15 @@ RAW = "http"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An operation's method and path template (``/users/{id}``); ``login`` is one that takes the credentials."""
+    """An operation's method and path template (``/users/{id}``).
+
+    ``login`` is one that takes the credentials; ``body`` then writes them as this API wants them, if not as usual.
+    """
 
     method: str
     path: str
     login: bool = False
+    body: Callable[[AuthGrant], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,17 @@ def plain_request(
     path = re.sub(r"\{([^}]+)\}", lambda found: quote(str(args.get(found[1], "")), safe=""), endpoint.path)
     rest = {name: value for name, value in args.items() if name not in names and value is not None}
     if endpoint.login:
-        return PlainRequest(
-            endpoint.method, path, _json({"email": auth.email, "password": auth.password}) if auth else ""
-        )
+        return PlainRequest(endpoint.method, path, _credentials(endpoint, auth) if auth else "")
     if "data" in rest:
         return PlainRequest(endpoint.method, path, _json(rest["data"]))
     if endpoint.method == "GET" and rest:
         path += "?" + urlencode({name: _text(value) for name, value in rest.items()})
     return PlainRequest(endpoint.method, path)
+
+
+def _credentials(endpoint: Endpoint, auth: AuthGrant) -> str:
+    usual = {"email": auth.email, "password": auth.password}
+    return _json(usual) if endpoint.body is None else endpoint.body(auth)
 
 
 def _json(value: Any) -> str:

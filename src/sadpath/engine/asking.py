@@ -10,10 +10,13 @@ from typing import Any
 
 from sadpath.faults.base import Intake
 from sadpath.scenario.roles import Roles
+from sadpath.scenario.travel import Tokens, access_of, without_scheme
 
-__all__ = ["Body", "Headers", "bearer", "key_header", "members_of", "token_header"]
+__all__ = ["Body", "Headers", "access_token", "key_header", "members_of", "token_header"]
 
 Headers = list[tuple[bytes, bytes]]
+
+_USUAL = Tokens()
 
 
 class Body:
@@ -70,13 +73,16 @@ def _lower(name: str) -> bytes:
     return name.lower().encode()
 
 
-def bearer(field: bytes | None) -> str | None:
-    """Return the access token that a request carries in this field's value."""
-    if field is None:
-        return None
-    value = field.decode("latin-1")
-    scheme, _, token = value.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token else value
+def access_token(roles: Roles | None, sent: dict[bytes, bytes], headers: Headers) -> str | None:
+    """Return the access token that a request carries: in a header, or as a cookie, as the roles have it.
+
+    ``sent`` has the first value of each of the ``headers``: every exchange is asked this, and most have no cookies.
+    """
+    tokens = roles.tokens if roles is not None else _USUAL
+    if tokens.access_cookie is not None:
+        return access_of(tokens, headers)
+    field = sent.get(token_header(roles))
+    return None if field is None else without_scheme(field.decode("latin-1"), tokens)
 
 
 def members_of(body: bytes) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from sadpath.core.errors import HarnessError, SadpathError
 from sadpath.core.events import COMPLETE, NO_EFFECT, OPEN, ArmedFault, Effect, Ended
-from sadpath.engine.asking import Body, Headers, bearer, key_header, members_of, token_header
+from sadpath.engine.asking import Body, Headers, access_token, key_header, members_of, token_header
 from sadpath.engine.backend import App, Asked, BackendFailed, Receive, Scope, Send
+from sadpath.engine.cookies import settle_cookies
 from sadpath.engine.cors import cors_headers, is_preflight
 from sadpath.engine.exchange import EngineExchange, ExchangeOver, Surroundings
 from sadpath.engine.plan import Decision
@@ -22,6 +23,7 @@ from sadpath.engine.session import Seam, Session
 from sadpath.engine.straight import Straight
 from sadpath.engine.wire import Wire
 from sadpath.faults.base import Answer, Intake, problem
+from sadpath.scenario.travel import handed_out, refresh_of
 
 __all__ = ["CALL_HEADER", "MAX_BODY", "Found", "Handling"]
 
@@ -67,9 +69,8 @@ class Handling:
         headers: Headers = scope["headers"]
         self.sent: dict[bytes, bytes] = dict(reversed(headers))
         """The first value of each of the request's fields."""
-        name = token_header(engine.roles)
-        self.redactor = found.session.redactor(name)
-        self.token = bearer(self.sent.get(name))
+        self.redactor = found.session.redactor(token_header(engine.roles))
+        self.token = access_token(engine.roles, self.sent, headers)
         self.event = self._event()
 
     def _event(self) -> Recorded:
@@ -222,6 +223,8 @@ class Handling:
     def dress(self, answer: Answer) -> None:
         """Give an answer the headers that every answer has."""
         names = {name for name, _ in answer.headers}
+        if b"set-cookie" in names:
+            answer.headers = settle_cookies(answer.headers, self.prefix, secure=self.scope.get("scheme") == "https")
         if b"date" not in names:
             answer.headers.append((b"date", _date(int(self.session.clock.wall()))))
         if b"content-length" not in names and self.scope.get("http_version") == "1.0":
@@ -262,8 +265,8 @@ class Handling:
         roles = self.engine.roles
         if roles is None or self.event.role != "refresh":
             return None
-        token = members_of(self.body).get(roles.tokens.refresh)
-        if not isinstance(token, str):
+        token = refresh_of(roles.tokens, self.scope["headers"], self.body)
+        if token is None:
             return None
         self.event.refresh_generation = self.session.tokens.refresh(token)
         return token
@@ -346,10 +349,9 @@ class Handling:
         roles = self.engine.roles
         if roles is None or self.event.role not in ("login", "refresh") or not 200 <= answer.status < 300:
             return
-        members = members_of(answer.body)
-        access, refresh = members.get(roles.tokens.access), members.get(roles.tokens.refresh)
-        if isinstance(access, str):
-            issued = self.session.tokens.issue(access, refresh if isinstance(refresh, str) else None)
+        out = handed_out(roles.tokens, answer.headers, members_of(answer.body))
+        if isinstance(out.access, str):
+            issued = self.session.tokens.issue(out.access, out.refresh if isinstance(out.refresh, str) else None)
             self.event.issued_generation = issued
 
     def report(self, error: Exception) -> None:

@@ -82,4 +82,6 @@ class Redactor:
 
 def _digest_pair(found: re.Match[str]) -> str:
     name, sign, secret = found[0].partition("=")
+    if sign and not secret.strip().strip('"'):
+        return found[0]  # a cookie that is taken back
     return f"{name}={credential_digest(secret)}" if sign else credential_digest(name)

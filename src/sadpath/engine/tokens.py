@@ -43,6 +43,10 @@ class TokenLedger:
         digest = credential_digest(token)
         return any(digest in known for known in self._generations.values())
 
+    def behind(self, shown: str | None) -> str | None:
+        """Return the token that a journal's digest stands for; a text that is none of the session's stays as it is."""
+        return next((token for token in reversed(self._secrets) if credential_digest(token) == shown), shown)
+
     def expire(self, kind: TokenKind) -> None:
         """Take note that every token of a kind issued so far has been made to expire, or was revoked."""
         self._expired[kind] = self.count

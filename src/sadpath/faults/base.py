@@ -21,9 +21,24 @@ from typing import Any, Literal, Protocol
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.roles import Roles
+from sadpath.scenario.saying import Errors
 from sadpath.scenario.vocabulary import FaultSettings, HttpVersion, Phase
 
-__all__ = ["Answer", "At", "Delivery", "Ending", "Exchange", "Fault", "Hooks", "Intake", "Interruption", "problem"]
+__all__ = [
+    "Answer",
+    "At",
+    "Delivery",
+    "Ending",
+    "Exchange",
+    "Fault",
+    "Hooks",
+    "Intake",
+    "Interruption",
+    "error_answer",
+    "problem",
+]
+
+_USUAL = Errors()
 
 At = Literal["request", "response", "head", "body"]
 """Where a fault that ends or holds an exchange acts."""
@@ -337,4 +352,12 @@ def problem(status: int, title: str, **members: Any) -> Answer:
     body = {"type": "about:blank", "title": title, "status": status, "message": title, **members}
     answer = Answer(status)
     answer.set_body(json.dumps(body).encode(), "application/problem+json")
+    return answer
+
+
+def error_answer(exchange: Exchange, status: int, title: str, code: str | None = None) -> Answer:
+    """Return an error in the form that the API's roles give it, else a problem; ``code`` is how the API names it."""
+    errors = exchange.roles.errors if exchange.roles is not None else _USUAL
+    answer = Answer(status)
+    answer.set_body(*errors.written(status, title, code))
     return answer

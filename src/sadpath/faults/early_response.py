@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from sadpath.faults.base import Exchange, Fault, Intake, problem
+from sadpath.faults.base import Exchange, Fault, Intake, error_answer
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["EarlyResponse"]
@@ -42,7 +42,7 @@ class EarlyResponse(Fault):
 
     async def _answer(self, exchange: Exchange) -> None:
         if exchange.answer is None:
-            answer = problem(self.status, _phrase(self.status))
+            answer = error_answer(exchange, self.status, _phrase(self.status))
             answer.set_header(b"connection", b"close")
             exchange.answer = answer
             exchange.fire(self, "request")

@@ -45,7 +45,7 @@ class ExpireToken(Fault):
         if self.token == "access":  # noqa: S105 - as above
             exchange.answer = refusal(exchange, "The access token expired")
         else:
-            exchange.answer = refused_grant("The refresh token expired")
+            exchange.answer = refused_grant(exchange, "The refresh token expired")
 
 
 FAULTS.register(ExpireToken)

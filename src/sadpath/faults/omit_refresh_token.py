@@ -6,6 +6,7 @@ import json
 from typing import ClassVar
 
 from sadpath.faults.base import Exchange, Fault
+from sadpath.scenario.travel import handed_out, without_refresh
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["OmitRefreshToken"]
@@ -42,14 +43,14 @@ class OmitRefreshToken(Fault):
         try:
             members = json.loads(answer.body)
         except (ValueError, RecursionError):
+            members = None
+        out = handed_out(roles.tokens, answer.headers, members)
+        if out.access is None or out.refresh not in (None, sent):
             return
-        if not isinstance(members, dict) or roles.tokens.access not in members:
-            return
-        issued = members.pop(roles.tokens.refresh, None)
-        if issued is not None and issued != sent:
-            return
-        if issued is not None:
-            answer.set_body(json.dumps(members, ensure_ascii=False).encode(errors="surrogatepass"))
+        if out.refresh is not None:
+            left = without_refresh(roles.tokens, answer.headers, members)
+            if left is not members:
+                answer.set_body(json.dumps(left, ensure_ascii=False).encode(errors="surrogatepass"))
         exchange.fire(self, "response")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sadpath.core.units import Duration, Seconds
-from sadpath.faults.base import Exchange, Fault, problem
+from sadpath.faults.base import Exchange, Fault, error_answer
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["Outage"]
@@ -37,7 +37,7 @@ class Outage(Fault):
         since = exchange.elapsed() - self.begins
         if exchange.answer is not None or since < 0 or (self.lasting is not None and since >= self.lasting):
             return
-        exchange.answer = problem(503, "Service Unavailable")
+        exchange.answer = error_answer(exchange, 503, "Service Unavailable")
         exchange.fire(self, "request")
 
     def answers(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sadpath.core.units import Duration
-from sadpath.faults.base import Exchange, Fault, problem
+from sadpath.faults.base import Exchange, Fault, error_answer
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["RateLimit"]
@@ -46,7 +46,7 @@ class RateLimit(Fault):
         if memory["passed"] < self.limit:
             memory["passed"] += 1
             return
-        answer = problem(429, "Too Many Requests")
+        answer = error_answer(exchange, 429, "Too Many Requests")
         answer.set_header(b"retry-after", b"%d" % max(1, math.ceil(memory["until"] - now)))
         exchange.answer = answer
         exchange.fire(self, "request")

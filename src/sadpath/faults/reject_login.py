@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sadpath.faults.base import Exchange, Fault, problem
+from sadpath.faults.base import Exchange, Fault, error_answer
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["RejectLogin"]
@@ -31,7 +31,7 @@ class RejectLogin(Fault):
         """Answer, so that the backend does not run."""
         if exchange.answer is not None:
             return
-        answer = problem(401, "There is no account with this address and password")
+        answer = error_answer(exchange, 401, "There is no account with this address and password")
         answer.set_header(b"www-authenticate", b'Bearer realm="api"')
         answer.set_header(b"cache-control", b"no-store")
         exchange.answer = answer

@@ -47,7 +47,7 @@ class RevokeTokens(Fault):
         if exchange.revoke(self.token):
             return
         if refresh:
-            exchange.answer = refused_grant("The refresh token was revoked")
+            exchange.answer = refused_grant(exchange, "The refresh token was revoked")
         else:
             exchange.answer = refusal(exchange, "The access token was revoked")
 

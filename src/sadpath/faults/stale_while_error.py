@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sadpath.faults.base import Exchange, Fault, problem
+from sadpath.faults.base import Exchange, Fault, error_answer
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
 __all__ = ["StaleWhileError"]
@@ -32,7 +32,7 @@ class StaleWhileError(Fault):
     async def on_request(self, exchange: Exchange) -> None:
         """Answer 503 where the target has had its 200."""
         if exchange.answer is None and exchange.memory(self).get(_target(exchange)):
-            exchange.answer = problem(503, "Service Unavailable")
+            exchange.answer = error_answer(exchange, 503, "Service Unavailable")
             exchange.fire(self, "request")
 
     async def on_response(self, exchange: Exchange) -> None:

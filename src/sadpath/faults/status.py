@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from sadpath.core.units import Seconds
-from sadpath.faults.base import Answer, Exchange, Fault, problem
+from sadpath.faults.base import Answer, Exchange, Fault, error_answer
 from sadpath.faults.httpdate import DateForm, http_date
 from sadpath.faults.payload import HeaderMap, HeaderText, Payload, set_headers, set_payload
 from sadpath.scenario.filemodel import FileModel
@@ -74,7 +74,7 @@ class Status(Fault):
 
     def _answer(self, exchange: Exchange) -> Answer:
         if self.body is None and self.code >= 400:
-            answer = problem(self.code, _phrase(self.code))
+            answer = error_answer(exchange, self.code, _phrase(self.code))
         else:
             answer = Answer(self.code)
             set_payload(answer, "" if self.body is None else self.body, exchange)

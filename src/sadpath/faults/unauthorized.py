@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sadpath.faults.base import Answer, Exchange, Fault, problem
+from sadpath.faults.base import Answer, Exchange, Fault, error_answer
 from sadpath.faults.payload import Payload, set_payload
 from sadpath.scenario.vocabulary import FAULTS, Family, Phase
 
@@ -13,7 +13,7 @@ __all__ = ["Unauthorized", "refusal"]
 
 def refusal(exchange: Exchange, why: str) -> Answer:
     """Return a 401 as RFC 6750 §3 has it: the error is named only to a client that has sent a token."""
-    answer = problem(401, why)
+    answer = error_answer(exchange, 401, why)
     challenge = 'Bearer realm="api"'
     if exchange.credentials["access"] is not None:
         challenge += f', error="invalid_token", error_description="{why}"'

@@ -16,14 +16,27 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from sadpath.core.names import nearest
-from sadpath.scenario.filemodel import FileModel, Several, TextOf, Trouble, complain, complain_of
+from sadpath.scenario.filemodel import FileModel, Trouble, complain, complain_of
+from sadpath.scenario.paging import CursorPaging, OffsetPaging, PagePaging, Paging
 from sadpath.scenario.rules import Method, OperationId, Role, is_file
+from sadpath.scenario.saying import Errors
+from sadpath.scenario.travel import HeaderName, Login, Tokens
 from sadpath.scenario.yamlfile import load_model
 
-__all__ = ["CursorPaging", "Login", "Operation", "PagePaging", "Paging", "Roles", "Tokens", "load_roles"]
+__all__ = [
+    "CursorPaging",
+    "Errors",
+    "HeaderName",
+    "Login",
+    "OffsetPaging",
+    "Operation",
+    "PagePaging",
+    "Paging",
+    "Roles",
+    "Tokens",
+    "load_roles",
+]
 
-HeaderName = Annotated[str, TextOf(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", "the name of a header")]
-Member = Annotated[str, Field(min_length=1)]
 _SEGMENT = r"[^/?#\s{}]*(?:\{[^/{}\s]+\}[^/?#\s{}]*)*"
 
 
@@ -53,47 +66,13 @@ class Operation(FileModel):
         """The path with its parameters' names left out: two operations with one shape cannot be told apart."""
         return re.sub(r"\{[^}]+\}", "{}", self.path)
 
-
-class Tokens(FileModel):
-    """How tokens travel: in which header, and under which names in the answers of login and refresh."""
-
-    scheme: Annotated[str, Field(min_length=1)] = "bearer"
-    header: HeaderName = "Authorization"
-    access: Member = "access_token"
-    refresh: Member = "refresh_token"
-    expires_in: Member = "expires_in"
-
-
-class Login(FileModel):
-    """Credentials that the API's data always hold."""
-
-    email: Member
-    password: Member
-
-
-class PagePaging(FileModel):
-    """Numbered pages: the query's names for the page and its size, and the member that holds the items."""
-
-    operations: Several[OperationId]
-    page: Member = "page"
-    limit: Member = "limit"
-    items: Member = "data"
-
-
-class CursorPaging(FileModel):
-    """Pages by cursor: the query's name for it, and the members that hold the next one and the items."""
-
-    operations: Several[OperationId]
-    cursor: Member = "cursor"
-    next: Member = "next_cursor"
-    items: Member = "data"
-
-
-class Paging(FileModel):
-    """How collections come in pages."""
-
-    page: PagePaging | None = None
-    cursor: CursorPaging | None = None
+    @property
+    def collection(self) -> tuple[str, ...]:
+        """The segments of the path up to the collection: without the parameters at its end."""
+        parts = self.shape.strip("/").split("/")
+        while parts and "{}" in parts[-1]:
+            parts.pop()
+        return tuple(parts)
 
 
 class Lookup(NamedTuple):
@@ -110,17 +89,23 @@ class Roles(FileModel):
     idempotency_key: HeaderName = "Idempotency-Key"
     tokens: Tokens = Tokens()
     login: Login | None = None
+    second_login: Login | None = None
+    errors: Errors = Errors()
     paging: Paging = Paging()
     operations: Annotated[dict[OperationId, Operation], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Roles:
         troubles: list[Trouble] = []
-        for style, paging in (("page", self.paging.page), ("cursor", self.paging.cursor)):
-            for index, name in enumerate(paging.operations if paging is not None else ()):
+        paged: set[str] = set()
+        for where, way in self.paging.ways():
+            for index, name in enumerate(way.operations):
+                place = ("paging", *where, "operations", index)
                 if name not in self.operations:
-                    place = ("paging", style, "operations", index)
                     troubles.append(Trouble(place, f"unknown operation {name!r}", nearest(name, self.operations)))
+                elif name in paged:
+                    troubles.append(Trouble(place, f"it is said twice how {name} comes in pages"))
+                paged.add(name)
         first: dict[tuple[str, str], str] = {}
         for name, operation in self.operations.items():
             other = first.setdefault((operation.method, operation.shape), name)
@@ -166,12 +151,24 @@ class Roles(FileModel):
         known = self.operations.get(operation)
         return known.role if known is not None else None
 
+    def related(self, one: Operation | str, other: Operation | str) -> bool:
+        """Tell whether two operations, or paths, may be about the same things: one's collection is within the other's.
+
+        A collection is what a path names without the parameters at its end: ``/v2/users`` for ``/v2/users/{id}``.
+        """
+        first, second = _collection(one), _collection(other)
+        return all(a == b or "{}" in (a, b) for a, b in zip(first, second, strict=False))
+
     def operations_of(self, role: str) -> list[Operation]:
         """Return the operations that have a role, in the file's order."""
         return [operation for operation in self if operation.role == role]
 
     def __iter__(self) -> Iterator[Operation]:  # type: ignore[override] # pydantic iterates over fields, which nobody needs here
         return iter(self.operations.values())
+
+
+def _collection(of: Operation | str) -> tuple[str, ...]:
+    return tuple(of.strip("/").split("/")) if isinstance(of, str) else of.collection
 
 
 def load_roles(path: Path, root: Path | None = None) -> Roles:

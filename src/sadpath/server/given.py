@@ -26,7 +26,8 @@ from sadpath.engine.backend import BackendFailed, run_app
 from sadpath.engine.session import Session
 from sadpath.faults.base import Answer, Hooks
 from sadpath.scenario.model import Given, Scenario
-from sadpath.scenario.roles import Operation, Roles
+from sadpath.scenario.roles import Login, Operation, Roles
+from sadpath.scenario.travel import Tokens, access_headers, handed_out, login_request, refresh_request
 
 if TYPE_CHECKING:
     from sadpath.workspace import Workspace
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Grant", "apply_scenario", "check_data", "credentials", "prepare"]
 
 _log = logging.getLogger("sadpath.server")
+_Headers = list[tuple[bytes, bytes]]
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct-horse"  # noqa: S105 - the reference data's own, printed at every start
@@ -79,10 +81,12 @@ class _Tokens:
 
 def credentials(roles: Roles | None) -> dict[str, str]:
     """Return the login that the workspace's data always hold: ``login`` of roles.yaml, else the reference one."""
-    login = roles.login if roles is not None else None
-    if login is None:
-        return {"email": EMAIL, "password": PASSWORD}
+    login = _login_of(roles)
     return {"email": login.email, "password": login.password}
+
+
+def _login_of(roles: Roles | None) -> Login:
+    return roles.login if roles is not None and roles.login is not None else Login(email=EMAIL, password=PASSWORD)
 
 
 def check_data(scenario: Scenario, workspace: Workspace | None, where: str) -> None:
@@ -224,7 +228,7 @@ class _OnLogin:
         if backend.hooks is not None and not _is_spoilt(given, backend.hooks):
             _tell(backend.hooks, backend.session.id, given)
         else:
-            tokens = _tokens_of(event.response_body, backend.roles)
+            tokens = _tokens_at(event, backend.session, backend.roles)
             self._task = asyncio.get_running_loop().create_task(self._change(tokens))
 
     async def _change(self, tokens: _Tokens) -> None:
@@ -250,21 +254,21 @@ class _Backend:
         return self._engine.roles
 
     async def login(self) -> _Tokens:
-        return await self._issue("login", credentials(self.roles))
+        return await self._issue("login", *login_request(self._known_roles().tokens, _login_of(self.roles)))
 
     async def spoil(self, token: str | None) -> _Tokens:
         """Use a refresh token up; return what it was traded for."""
         roles = self._known_roles()
         if token is None:
             raise AuthorError("the backend's login hands out no refresh token, so it cannot be a used one")
-        tokens = await self._issue("refresh", {roles.tokens.refresh: token})
+        tokens = await self._issue("refresh", *refresh_request(roles.tokens, token))
         if tokens.refresh in (None, token):
             raise AuthorError("the backend does not rotate refresh tokens, so one that was used is as good as before")
         return tokens
 
     async def logout(self, token: str | None) -> None:
         operation = self._operation("logout")
-        answer = await self._ask(operation.method, operation.path, None, token)
+        answer = await self._ask(operation.method, operation.path, self._carrying(token))
         if answer.status >= 400:
             raise AuthorError(f"the backend refused {operation.id} with {answer.status}, so no token was revoked")
 
@@ -273,7 +277,7 @@ class _Backend:
         roles = self._known_roles()
         for operation in roles:
             if operation.method == "GET" and operation.role != "public" and "{" not in operation.path:
-                answer = await self._ask("GET", operation.path, None, token)
+                answer = await self._ask("GET", operation.path, self._carrying(token))
                 return answer.status < 400
         return False
 
@@ -288,25 +292,23 @@ class _Backend:
             raise AuthorError(f"contracts/api/roles.yaml names no operation of the role {role}, which `given` needs")
         return found[0]
 
-    async def _issue(self, role: str, body: dict[str, str]) -> _Tokens:
+    def _carrying(self, token: str | None) -> _Headers:
+        return [] if token is None else access_headers(self._known_roles().tokens, token)
+
+    async def _issue(self, role: str, headers: _Headers, body: bytes) -> _Tokens:
         operation = self._operation(role)
-        answer = await self._ask(operation.method, operation.path, body, None)
-        tokens = _tokens_of(answer.body, self._known_roles())
+        answer = await self._ask(operation.method, operation.path, headers, body)
+        tokens = _tokens_of(answer.headers, answer.body, self._known_roles().tokens)
         if answer.status >= 400 or tokens.access is None:
             raise AuthorError(
                 f"the backend answered {answer.status} to {operation.id} ({operation.method} {operation.path}), and "
-                f"no token; roles.yaml says how tokens are called, and `login` there, who signs in"
+                f"no token; roles.yaml says under `tokens` where an answer holds them, and under `login` who signs in"
             )
         self.session.tokens.issue(tokens.access, tokens.refresh)
         return tokens
 
-    async def _ask(self, method: str, path: str, body: dict[str, str] | None, token: str | None) -> Answer:
-        headers = [(b"host", b"backend"), (b"accept", b"application/json")]
-        content = b"" if body is None else json.dumps(body).encode()
-        if body is not None:
-            headers += [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        if token is not None:
-            headers.append((self._known_roles().tokens.header.lower().encode(), f"Bearer {token}".encode()))
+    async def _ask(self, method: str, path: str, more: _Headers, content: bytes = b"") -> Answer:
+        headers = [(b"host", b"backend"), (b"accept", b"application/json"), *more]
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -334,21 +336,26 @@ def _last_issued(session: Session, roles: Roles | None) -> _Tokens | None:
         return None
     for event in reversed(session.journal.exchanges):
         if event.issued_generation is not None:
-            return _tokens_of(event.response_body, roles)
+            return _tokens_at(event, session, roles)
     return None
 
 
-def _tokens_of(body: bytes, roles: Roles) -> _Tokens:
+def _tokens_at(event: ExchangeEvent, session: Session, roles: Roles) -> _Tokens:
+    """Return what an answer has handed out; tokens in its headers stand as digests in the journal, whole elsewhere."""
+    said = [(name.encode(), value.encode("latin-1")) for name, value in event.response_headers]
+    tokens = _tokens_of(said, event.response_body, roles.tokens)
+    ledger = session.tokens
+    return replace(tokens, access=ledger.behind(tokens.access), refresh=ledger.behind(tokens.refresh))
+
+
+def _tokens_of(headers: _Headers, body: bytes, tokens: Tokens) -> _Tokens:
     try:
         members = json.loads(body)
     except (ValueError, RecursionError):
         members = None
-    if not isinstance(members, dict):
-        return _Tokens(None, None, None)
-    access, refresh = members.get(roles.tokens.access), members.get(roles.tokens.refresh)
-    expires_in = members.get(roles.tokens.expires_in)
+    out = handed_out(tokens, headers, members)
     return _Tokens(
-        access if isinstance(access, str) else None,
-        refresh if isinstance(refresh, str) else None,
-        float(expires_in) if isinstance(expires_in, int | float) else None,
+        out.access if isinstance(out.access, str) else None,
+        out.refresh if isinstance(out.refresh, str) else None,
+        float(out.expires_in) if isinstance(out.expires_in, int | float) else None,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from sadpath.core.events import COMPLETE, OPEN, ExchangeEvent
 from sadpath.engine.asgi import CALL_HEADER, Found, Headers, Refused
+from sadpath.engine.asking import access_token, token_header
 from sadpath.engine.cors import cors_headers, preflight
 from sadpath.engine.protocol import WIRE_KEY
 from sadpath.engine.redact import Redactor
@@ -22,7 +23,7 @@ from sadpath.faults.base import Answer
 from sadpath.scenario.roles import Roles
 from sadpath.server.sessions import SessionStore
 
-__all__ = ["OPERATION", "OtherOrigin"]
+__all__ = ["OPERATION", "OtherOrigin", "host_apart"]
 
 OPERATION = "other_origin"
 """The operation, and the role, under which the journal shows what arrived here."""
@@ -30,12 +31,23 @@ OPERATION = "other_origin"
 _BODY = b'{"origin": "other"}\n'
 
 
+def host_apart(host: str, roles: Roles | None) -> str:
+    """Return the name by which the second origin is reached that listens at ``host``.
+
+    Cookies know no ports (RFC 6265 §8.5): where tokens are cookies, a second port alone would be no other place to
+    them, so that it goes by the other of this machine's two names.
+    """
+    if roles is None or not roles.tokens.in_cookies:
+        return host
+    return {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}.get(host, host)
+
+
 class OtherOrigin:
     """The ASGI application of the second origin; it finds a request's session as the first one does."""
 
     def __init__(self, sessions: SessionStore, roles: Roles | None) -> None:
         self._sessions = sessions
-        self._token_header = (roles.tokens.header if roles is not None else "Authorization").lower().encode()
+        self._roles = roles
 
     async def __call__(
         self,
@@ -82,16 +94,14 @@ class OtherOrigin:
             query=scope["query_string"].decode("latin-1"),
             operation=OPERATION,
             role=OPERATION,
-            request_headers=Redactor(session.tokens, self._token_header).headers(headers),
+            request_headers=Redactor(session.tokens, token_header(self._roles)).headers(headers),
             t_arrived=session.clock.now(),
             http_version=scope.get("http_version", "1.1"),
             stream=wire.stream if wire is not None else None,
         )
-        for name, value in headers:
-            if name == self._token_header:
-                event.token_generation = session.tokens.access(value.decode("latin-1").rpartition(" ")[2])
-            elif name == CALL_HEADER:
-                event.call = value.decode("latin-1")
+        token = access_token(self._roles, dict(reversed(headers)), headers)
+        event.token_generation = None if token is None else session.tokens.access(token)
+        event.call = next((value.decode("latin-1") for name, value in headers if name == CALL_HEADER), None)
         session.journal.add(event)
         return event
 

@@ -27,7 +27,7 @@ from sadpath.engine.session import Session
 from sadpath.faults.base import Hooks, problem
 from sadpath.scenario.roles import Roles
 from sadpath.server.control import ControlApi
-from sadpath.server.other_origin import OtherOrigin
+from sadpath.server.other_origin import OtherOrigin, host_apart
 from sadpath.server.own_port import OwnPort
 from sadpath.server.own_ports import OwnPorts, reachable
 from sadpath.server.sessions import MAX_SESSIONS, SessionStore
@@ -140,7 +140,7 @@ class LiveServer:
         """The URL of the second origin, if there is one; a session's path goes behind it as behind ``base_url``."""
         if not self._with_other_origin:
             return None
-        return _url(self.host, _port_of(self._servers[1]), tls=self.tls)
+        return _url(host_apart(self.host, self.engine.roles), _port_of(self._servers[1]), tls=self.tls)
 
     @property
     def has_control(self) -> bool:

@@ -22,15 +22,12 @@ from sadpath.scenario.yamlfile import YamlFile
 from sadpath.verify.played import Client
 from sadpath.workspace import Workspace, find_workspace
 
-__all__ = ["PAGE_SIZES", "RAW", "Api", "is_absent", "the_api"]
+__all__ = ["RAW", "Api", "is_absent", "the_api"]
 
 Arguments = dict[str, Any]
 
 RAW = "http"
 """The operation by which a client is asked for any request."""
-
-PAGE_SIZES = ("limit", "per_page", "page_size")
-"""What the size of a page is called."""
 
 _NOBODY = 404_404
 """An id that no data set has."""
@@ -101,6 +98,11 @@ class Api:
         chosen = [item for item in known if names is None or item.id in names or item.role in names]
         return sorted(chosen, key=lambda item: _PLAINEST_FIRST.index(item.role))
 
+    def page_size(self, operation: Operation) -> str | None:
+        """Return what the size of an operation's pages is called, None where it has none."""
+        way = self.roles.paging.of(operation.id)
+        return None if way is None else way.limit
+
     def refresh(self) -> Operation | None:
         """Return the operation by which tokens are renewed, None where there is none."""
         found = self.roles.operations_of("refresh")
@@ -137,7 +139,7 @@ def _of(root: Path) -> Api:
     roles = workspace.roles()
     document = workspace.roles_path.parent / roles.api
     described = _described(YamlFile.load(document, root).data) if document.is_file() else {}
-    arguments = {item.id: _arguments(item, described.get(item.id, {})) for item in roles}
+    arguments = {item.id: _arguments(item, described.get(item.id, {}), roles) for item in roles}
     payloads = [name for name in workspace.fixtures.payloads() if "/" not in name]
     return Api(roles, arguments, payloads=tuple(sorted(payloads)), data_sets=tuple(workspace.fixtures.data_sets()))
 
@@ -177,7 +179,7 @@ def _bodies(document: dict[str, Any], body: dict[str, Any]) -> list[Any]:
     return [*found, *([media["example"]] if "example" in media else [])]
 
 
-def _arguments(operation: Operation, described: dict[str, Any]) -> tuple[Arguments, ...]:
+def _arguments(operation: Operation, described: dict[str, Any], roles: Roles) -> tuple[Arguments, ...]:
     """Return what an operation may be asked with: examples for its path, its query and its body."""
     parameters = described.get("parameters", [])
     paths = [_example_values(item) for item in parameters if item.get("in") == "path"]
@@ -193,11 +195,9 @@ def _arguments(operation: Operation, described: dict[str, Any]) -> tuple[Argumen
     bodies = described.get("bodies", [])
     if operation.role in ("create", "write") and bodies:
         return tuple({**path, "data": body} for body in bodies for path in plain)
-    if operation.role in ("page", "list"):
-        limits = [
-            item for item in parameters if item.get("in") == "query" and item.get("name") in ("limit", "per_page")
-        ]
-        return (*plain, *({**plain[0], item["name"]: 5} for item in limits))
+    way = roles.paging.of(operation.id)
+    if way is not None and any(item.get("in") == "query" and item.get("name") == way.limit for item in parameters):
+        return (*plain, {**plain[0], way.limit: 5})
     return plain
 
 

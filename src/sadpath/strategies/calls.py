@@ -17,7 +17,7 @@ from sadpath.core.units import format_seconds
 from sadpath.scenario.calls import OTHER_ORIGIN
 from sadpath.scenario.model import StepOfCalls
 from sadpath.scenario.roles import Operation, Roles
-from sadpath.strategies.api import PAGE_SIZES, RAW, Api, the_api
+from sadpath.strategies.api import RAW, Api, the_api
 from sadpath.strategies.settings import Written, any_of, one_from
 from sadpath.strategies.times import Times
 
@@ -172,8 +172,9 @@ def _variants(api: Api, operation: Operation) -> list[Written]:
 
 def _few_pages(operation: Operation, api: Api) -> dict[str, Any]:
     """Return what makes the pages of a collection so large that there are few of them."""
-    sizes = {name for args in api.examples(operation) for name in args if name in PAGE_SIZES}
-    return dict.fromkeys(sorted(sizes)[:1], _LARGE_PAGE)
+    size = api.page_size(operation)
+    known = size is not None and any(size in args for args in api.examples(operation))
+    return {size: _LARGE_PAGE} if size is not None and known else {}
 
 
 def _raw(api: Api, operation: Operation) -> list[Written]:

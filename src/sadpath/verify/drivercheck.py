@@ -20,6 +20,7 @@ from sadpath.drivers.messages import (
     ParallelStep,
     Unsupported,
 )
+from sadpath.scenario.travel import carries_access
 from sadpath.server.runner import LiveServer
 from sadpath.verify.drivertalk import Check, Checked, OutsideDriver, Skipped, Talk, Transcript
 from sadpath.workspace import Workspace
@@ -159,11 +160,7 @@ async def _forgets(talk: Talk) -> None:
         await place.plays(talk.reading())
     async with talk.place() as place:
         outcome = await place.plays(talk.reading(), signed_in=False)
-        held = [
-            item
-            for item in place.exchanges()
-            if any(name.lower() == "authorization" for name, _ in item.request_headers)
-        ]
+        held = [item for item in place.exchanges() if carries_access(talk.roles.tokens, item.request_headers)]
         if held:
             talk.wrong("with `auth: null` a token was sent all the same", "a client that is signed out")
         if outcome is not None and outcome.outcome == "ok":
@@ -200,12 +197,12 @@ async def _cancel(talk: Talk) -> None:
 
 async def _pages(talk: Talk) -> None:
     paging = talk.roles.paging
-    names = [*(paging.cursor.operations if paging.cursor else ()), *(paging.page.operations if paging.page else ())]
-    operation = next((name for name in names if talk.knows(name)), None)
-    if operation is None:
+    operation = next((name for name in paging.operations() if talk.knows(name)), None)
+    way = paging.of(operation)
+    if operation is None or way is None:
         raise Skipped("it knows no operation that has pages")
     async with talk.place() as place:
-        outcome = await place.plays(CallStep(call="a", op=operation, args={"limit": 2}, pages=True), deadline=20)
+        outcome = await place.plays(CallStep(call="a", op=operation, args={way.limit: 2}, pages=True), deadline=20)
         if outcome is not None and outcome.value is not None and not isinstance(outcome.value.data, list):
             talk.wrong("`value.json` of a call with `pages` is no list", "the items of every page, as one list")
 

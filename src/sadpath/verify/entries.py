@@ -185,22 +185,15 @@ class Entries:
         if fits(item, call, self.trace.roles):
             return True
         if item.operation != call.op:
-            return _collection(item) == _collection_of(self.trace, call)
+            roles = self.trace.roles
+            asked = roles.operations.get(call.op)
+            return asked is not None and roles.related(roles.operations.get(item.operation or "", item.path), asked)
         own = self.trace.exchanges_of(call)
         return not own or (item.path, item.query) == (own[0].path, own[0].query)
 
     def of_call(self, unit: Unit) -> bool:
         """Tell whether a request's result is cached by a strategy that asks the network first."""
         return self.strategy(unit.call) == "network_first" and not unit.call.pages
-
-
-def _collection(item: ExchangeEvent) -> str:
-    return item.path.strip("/").partition("/")[0]
-
-
-def _collection_of(trace: Trace, call: CallRecord) -> str:
-    operation = trace.roles.operations.get(call.op)
-    return operation.path.strip("/").partition("/")[0] if operation is not None else ""
 
 
 def _not_to_be_stored(exchange: ExchangeEvent) -> bool:

@@ -56,12 +56,9 @@ def _fillings(trace: Trace, call: CallRecord) -> Iterator[Filling]:
 
 def _same_things(trace: Trace, item: ExchangeEvent, call: CallRecord) -> bool:
     """Tell whether an exchange is about the same collection of things as a call."""
-    operation = trace.roles.operations.get(call.op)
-    return operation is not None and _first_part(item.path) == _first_part(operation.path)
-
-
-def _first_part(path: str) -> str:
-    return path.strip("/").partition("/")[0]
+    known = trace.roles.operations
+    asked = known.get(call.op)
+    return asked is not None and trace.roles.related(known.get(item.operation or "", item.path), asked)
 
 
 def age_bounds(trace: Trace, call: CallRecord, *, before: bool = False) -> tuple[float, float] | None:

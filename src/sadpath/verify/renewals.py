@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.travel import HandedOut, handed_out
 from sadpath.verify.restarts import writes_lost_since
 from sadpath.verify.sight import Sight, json_in
 from sadpath.verify.trace import SIGHT_READS, Trace, Unit
@@ -61,9 +62,9 @@ class Renewals:
         """Tell whether an answer hands out tokens that a client can use; a fault may have spoilt those that were."""
         if exchange.issued_generation is None:
             return False
-        answer, names = self._answer(exchange), self.trace.roles.tokens
-        access, refresh = answer.get(names.access), answer.get(names.refresh)
-        return isinstance(access, str) and access != "" and (refresh is None or isinstance(refresh, str))
+        out = self.handed_out(exchange)
+        good = isinstance(out.access, str) and out.access != ""
+        return good and (out.refresh is None or isinstance(out.refresh, str))
 
     def _cancelled_meanwhile(self, exchange: ExchangeEvent) -> bool:
         end = exchange.t_last_byte if exchange.t_last_byte is not None else float("inf")
@@ -74,11 +75,11 @@ class Renewals:
 
     def rotated(self, exchange: ExchangeEvent) -> bool:
         """Tell whether a refresh was answered with a new refresh token."""
-        return isinstance(self._answer(exchange).get(self.trace.roles.tokens.refresh), str)
+        return isinstance(self.handed_out(exchange).refresh, str)
 
-    def _answer(self, exchange: ExchangeEvent) -> dict[str, object]:
-        answer = json_in(exchange)
-        return answer if isinstance(answer, dict) else {}
+    def handed_out(self, exchange: ExchangeEvent) -> HandedOut:
+        """Return what an answer holds in the places of tokens; those in headers stand as digests in the journal."""
+        return handed_out(self.trace.roles.tokens, exchange.response_headers, json_in(exchange))
 
     def outcome_unclear(self, exchange: ExchangeEvent) -> bool:
         """Tell whether it is open whether the client has the tokens that a login or refresh was answered with."""
@@ -148,7 +149,7 @@ class Renewals:
         issued_at = 0.0  # a granted token is as old as the session, at most
         if issuer is not None:
             issued_at = issuer.t_arrived
-            lifetime = self._answer(issuer).get(self.trace.roles.tokens.expires_in)
+            lifetime = self.handed_out(issuer).expires_in
         if not isinstance(lifetime, int | float):
             return True
         early = self.trace.policy.auth.refresh_early
@@ -164,9 +165,9 @@ class Renewals:
         return self._near_its_end(current, t)
 
     def invalid_grant(self, exchange: ExchangeEvent) -> bool:
-        """Tell whether a refresh was surely answered that its token is no good (RFC 6749 §5.2)."""
-        answer = self._answer(exchange)
-        return self.sight(exchange).error_status is not None and answer.get("error") == "invalid_grant"
+        """Tell whether a refresh was surely answered that its token is no good, as this API says it."""
+        status = self.sight(exchange).error_status
+        return status is not None and self.trace.roles.errors.refuses_refresh(status, json_in(exchange))
 
     def transient(self, exchange: ExchangeEvent) -> bool:
         """Tell whether a refresh surely met a timeout, a broken connection, 429 or 5xx: nothing that ends a session."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.verify.renewals import Renewals
-from sadpath.verify.sight import INVALID, Sight, json_in, retry_after_of
+from sadpath.verify.sight import Sight, json_in, retry_after_of
 from sadpath.verify.steps import IDEMPOTENT
 from sadpath.verify.trace import SIGHT_READS, CallRecord, Trace, Unit
 
@@ -36,8 +36,6 @@ RETRY_READS = (
 )
 """The policy values that ``Retries`` takes into account, beside max_retries and statuses."""
 
-_IN_PROGRESS = "idempotency-in-progress"
-
 _ROUNDING = 1.0
 """Seconds that a Retry-After may ask for beyond the least that it can mean: a date names whole seconds."""
 
@@ -48,12 +46,11 @@ _HARDLY = 0.1
 """The part of a call's time up to which it has hardly begun."""
 
 
-def in_progress(exchange: ExchangeEvent) -> bool:
+def in_progress(trace: Trace, exchange: ExchangeEvent) -> bool:
     """Tell whether an answer says that the first request with this idempotency key is still under way (draft §2.7)."""
-    if exchange.status != 409 or exchange.idempotency_key is None:
+    if exchange.idempotency_key is None:
         return False
-    problem = json_in(exchange)
-    return problem is not INVALID and isinstance(problem, dict) and str(problem.get("type", "")).endswith(_IN_PROGRESS)
+    return trace.roles.errors.is_in_progress(exchange.status, json_in(exchange))
 
 
 def attempts_of(trace: Trace, unit: Unit) -> tuple[int, int]:
@@ -154,7 +151,7 @@ class Retries:
         exchange = sight.exchange
         if sight.error_status is None or self.status_promised(exchange):
             return True
-        return in_progress(exchange)
+        return in_progress(self.trace, exchange)
 
     def stopped(self, sight: Sight, used: int) -> bool:
         """Tell whether something may have kept the client from the retry after ``used`` ones."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sadpath.drivers.endpoints import Endpoint
 from sadpath.drivers.messages import (
     AdvanceStep,
+    AuthGrant,
     CallStep,
     OfflineStep,
     Outcome,
@@ -20,7 +21,8 @@ from sadpath.drivers.messages import (
 )
 from sadpath.scenario.calls import OTHER_ORIGIN, RAW_OPERATION
 from sadpath.scenario.model import Advance, Call, ChangeFaults, Offline, Parallel, Rule, StepOfCalls
-from sadpath.scenario.roles import Roles
+from sadpath.scenario.roles import Login, Roles
+from sadpath.scenario.travel import login_request
 from sadpath.verify.contract import Policy
 from sadpath.verify.trace import CallRecord
 
@@ -118,7 +120,13 @@ def _placed(call: CallStep, other_origin: str | None) -> CallStep:
 
 def endpoints(roles: Roles) -> dict[str, Endpoint]:
     """Return where the API's operations are found, for drivers that make plain requests."""
-    return {item.id: Endpoint(item.method, item.path, item.role == "login") for item in roles}
+
+    def credentials(auth: AuthGrant) -> str:
+        body = roles.login.body if roles.login is not None else None
+        login = Login(email=auth.email, password=auth.password, body=body)
+        return login_request(roles.tokens, login)[1].decode()
+
+    return {item.id: Endpoint(item.method, item.path, item.role == "login", credentials) for item in roles}
 
 
 def deadline(steps: Iterable[RunStep], policy: Policy) -> float:

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.members import member
+from sadpath.scenario.paging import CursorPaging
 from sadpath.verify.entries import ENTRY_READS, Entries, undecodable
 from sadpath.verify.trace import CallRecord, Trace, Unit, units_of
 from sadpath.verify.values import body_of, items_of, sure_calls
@@ -25,10 +27,11 @@ WALK_READS = ENTRY_READS
 _CHANGES = frozenset({"write", "create", "delete"})
 
 
-def identity(item: Any) -> Hashable:
+def identity(item: Any, name: str = "id") -> Hashable:
     """Return what tells an item of a collection from the others: its ``id``, or all of it where it has none."""
-    if isinstance(item, dict) and item.get("id") is not None:
-        return "id", json.dumps(item["id"], sort_keys=True)
+    own = member(item, name)
+    if own is not None:
+        return "id", json.dumps(own, sort_keys=True)
     return "item", json.dumps(item, sort_keys=True, default=str)
 
 
@@ -37,7 +40,8 @@ class Page:
     """A page that the client surely read: its exchange, its items, the cursor that asked for it and the one it names.
 
     ``mark`` is None for a first page that needs no cursor. ``following`` is None where no cursor was named; an empty
-    one names nothing either (AIP-158). For numbered pages only ``mark`` is known.
+    one names nothing either (AIP-158). For numbered pages, and such as begin at an offset, ``mark`` is that number, and
+    ``following`` the next one, where the roles say how many there are.
     """
 
     exchange: ExchangeEvent
@@ -62,6 +66,12 @@ class Walk:
         return [item for unit in self.units for item in unit.exchanges]
 
     @property
+    def id(self) -> str:
+        """The member by which the items are told apart."""
+        way = self.trace.roles.paging.of(self.call.op)
+        return "id" if way is None else way.id
+
+    @property
     def ended_well(self) -> bool:
         """Tell whether the call ended well, with a list that came from the network alone."""
         outcome = self.call.outcome
@@ -79,12 +89,12 @@ class Walk:
     def got(self) -> Counter[Hashable]:
         """Return how often the caller got each item."""
         value = self.value
-        return Counter(identity(item) for item in value) if isinstance(value, list) else Counter()
+        return Counter(identity(item, self.id) for item in value) if isinstance(value, list) else Counter()
 
     def said(self, pages: Iterable[Page] | None = None) -> Counter[Hashable]:
         """Return how often each item stood on these pages; default: on all, each of which counts once."""
         chosen = self._each_once() if pages is None else pages
-        return Counter(identity(item) for page in chosen for item in page.items)
+        return Counter(identity(item, self.id) for page in chosen for item in page.items)
 
     def _each_once(self) -> list[Page]:
         """Return the pages, of those that were fetched several times the last answer."""
@@ -97,22 +107,23 @@ class Walk:
     def still(self) -> bool:
         """Tell whether nobody changed the collection during the walk, so that no item stands on two pages."""
         end = self.call.t_ended if self.call.t_ended is not None else float("inf")
-        names = {_collection(page.exchange) for page in self.pages}
+        paths = {page.exchange.path for page in self.pages}
+        related = self.trace.roles.related
         changed = any(
-            item.role in _CHANGES and _collection(item) in names
+            item.role in _CHANGES and any(related(item.path, path) for path in paths)
             for item in self.trace.exchanges
             if item.t_arrived <= end and (item.t_ended is None or item.t_ended >= self.call.t_started)
         )
         return not changed and all(number == 1 for number in self.said().values()) and not self.circles()
 
     def circles(self) -> list[Page]:
-        """Return the pages whose cursor for the next page had led to a page already."""
+        """Return the pages whose cursor for the next page had led to a page already; numbers lead nowhere."""
         led: set[str | None] = set()
         found: list[Page] = []
         for page in self.pages:
             again = page.mark in led
             led.add(page.mark)
-            if page.following is not None and page.following in led and not again:
+            if page.by_cursor and page.following is not None and page.following in led and not again:
                 found.append(page)
         return found
 
@@ -123,10 +134,6 @@ class Walk:
             return True
         error = outcome.error
         return error is not None and error.kind in ("timeout.total", "timeout.pool", "unauthorized")
-
-
-def _collection(item: ExchangeEvent) -> str:
-    return item.path.strip("/").partition("/")[0]
 
 
 def walks(trace: Trace) -> Iterator[Walk]:
@@ -142,14 +149,9 @@ def _was_read(trace: Trace, call: CallRecord, item: ExchangeEvent) -> bool:
 
 
 def _page(trace: Trace, item: ExchangeEvent) -> Page:
-    paging = trace.roles.paging.cursor
+    way = trace.roles.paging.of(item.operation)
     items = tuple(items_of(trace, item))
-    asked = parse_qs(item.query, keep_blank_values=True)
-    if paging is None or item.operation not in paging.operations:
-        numbered = trace.roles.paging.page
-        name = numbered.page if numbered is not None else "page"
-        return Page(item, items, asked.get(name, [None])[0], None, by_cursor=False)
-    body = body_of(item)
-    named = body.get(paging.next) if isinstance(body, dict) else None
-    following = None if named is None or named == "" else str(named)
-    return Page(item, items, asked.get(paging.cursor, [""])[0] or None, following, by_cursor=True)
+    if way is None:
+        return Page(item, items, None, None, by_cursor=False)
+    place = way.place(parse_qs(item.query, keep_blank_values=True), body_of(item))
+    return Page(item, items, place.mark, place.following, by_cursor=isinstance(way, CursorPaging))

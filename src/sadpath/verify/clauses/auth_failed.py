@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from sadpath.core.events import ExchangeEvent
 from sadpath.scenario.model import Offline
+from sadpath.scenario.travel import carries_access
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.contract import Policy
 from sadpath.verify.refusals import REFUSAL_READS, Refusal, refusals, session_calls
 from sadpath.verify.renewals import BESIDE, RENEWAL_READS, Renewals
 from sadpath.verify.retrying import Retries
-from sadpath.verify.sight import Sight, json_in
+from sadpath.verify.sight import Sight
 from sadpath.verify.trace import CallRecord, Trace, Unit
 from sadpath.verify.wording import answer_of, count, ended_as, exchanges
 
@@ -249,8 +250,7 @@ def _malformed(renewals: Renewals, refresh: ExchangeEvent) -> bool:
     """Tell whether the client surely read a success that brings no access token."""
     if not renewals.sight(refresh).success:
         return False
-    answer = json_in(refresh)
-    token = answer.get(renewals.trace.roles.tokens.access) if isinstance(answer, dict) else None
+    token = renewals.handed_out(refresh).access
     return not isinstance(token, str) or not token.strip()
 
 
@@ -269,13 +269,12 @@ def _counts_as_failed(trace: Trace) -> Iterator[Finding]:
 
 def _signs_with_nothing(trace: Trace, refresh: ExchangeEvent) -> Iterator[Finding]:
     """Yield the first request after it whose token is one that the server never issued."""
-    name = trace.roles.tokens.header.lower()
+    tokens = trace.roles.tokens
     since = refresh.t_last_byte if refresh.t_last_byte is not None else refresh.t_arrived
     for item in trace.exchanges:
         if item.t_arrived < since or item.role not in _SIGNED or item.token_generation is not None:
             continue
-        signed = any(key.lower() == name for key, _ in item.request_headers)
-        if signed and not _asked_for(trace, item, name):
+        if carries_access(tokens, item.request_headers) and not _asked_for(trace, item, tokens.request_header):
             yield found(
                 f"exchange {refresh.exchange} renewed the session with an answer that holds no access token, and "
                 f"exchange {item.exchange} went out with a token that the server never issued",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sadpath.core.events import ExchangeEvent
+from sadpath.scenario.travel import carries_access
 from sadpath.server.other_origin import OPERATION
 from sadpath.verify.clauses.base import Clause, Finding, found, register
 from sadpath.verify.trace import CallRecord, Trace
@@ -24,8 +25,8 @@ def _carries(trace: Trace, item: ExchangeEvent) -> bool:
     """Tell whether a request carries a token of this case: in its header, in its URL, or in a header of that name."""
     if item.token_generation is not None or any(secret in f"{item.path}?{item.query}" for secret in trace.secrets):
         return True
-    name = trace.roles.tokens.header.lower()
-    return any(key.lower() == name for key, _ in item.request_headers) and not _given(trace, item, name)
+    tokens = trace.roles.tokens
+    return carries_access(tokens, item.request_headers) and not _given(trace, item, tokens.request_header)
 
 
 def _given(trace: Trace, item: ExchangeEvent, name: str) -> bool:

@@ -16,15 +16,15 @@ from sadpath.verify.wording import ended_as, joined
 _TEXTS = ("type", "title", "detail", "instance")
 """Members of a problem that are text (RFC 9457 §3.1)."""
 
-_KNOWN = frozenset({*_TEXTS, "status", "message", "error"})
-"""Members that an API's problems usually have; any other is an extension (RFC 9457 §3.2)."""
-
 _OWN_ENDS = frozenset({"timeout.total", "timeout.pool", "offline", "cache"})
 """Kinds by which a call may fail after an answer, for a reason of its own."""
 
 
-def _oddities(exchange: ExchangeEvent) -> list[str]:
-    """Return what is odd about the members of an error's JSON object; nothing for any other body."""
+def _oddities(exchange: ExchangeEvent, usual: frozenset[str]) -> list[str]:
+    """Return what is odd about the members of an error's JSON object, of which ``usual`` is none by its name.
+
+    Nothing is odd about any other body. A member that the API does not have is an extension (RFC 9457 §3.2).
+    """
     body: Any = json_in(exchange)
     if body is INVALID or not isinstance(body, dict):
         return []
@@ -34,14 +34,15 @@ def _oddities(exchange: ExchangeEvent) -> list[str]:
         odd.append("status is no number")
     elif status != exchange.status:
         odd.append(f"status is {status}")
-    unknown = sorted(str(name) for name in body if name not in _KNOWN)
+    unknown = sorted(str(name) for name in body if name not in usual)
     return [*odd, f"{joined(unknown[:3])} {'is' if len(unknown) == 1 else 'are'} unknown"] if unknown else odd
 
 
 def _odd(trace: Trace, unit: Unit) -> tuple[Sight, list[str]] | None:
     """Return a request's last answer, if it was an error with an odd problem, and what was odd."""
     sight = trace.sight(unit.exchanges[-1], unit.call)
-    odd = _oddities(sight.exchange) if unit.last and sight.error_status is not None else []
+    usual = trace.roles.errors.usual_members
+    odd = _oddities(sight.exchange, usual) if unit.last and sight.error_status is not None else []
     outcome = unit.call.outcome
     if not odd or outcome is None or outcome.outcome == "cancelled" or Entries(trace).from_cache(unit.call):
         return None

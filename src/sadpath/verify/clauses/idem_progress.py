@@ -32,7 +32,7 @@ def _met(trace: Trace, unit: Unit, item: ExchangeEvent) -> str | None:
     status = trace.sight(item, unit.call).error_status
     if status is None or item.idempotency_key is None:
         return None
-    return "in progress" if in_progress(item) else "unusable" if status == _UNUSABLE else None
+    return "in progress" if in_progress(trace, item) else "unusable" if status == _UNUSABLE else None
 
 
 def _a_key_was_answered(trace: Trace) -> bool:

@@ -19,13 +19,21 @@ def _named(page: Page) -> str:
     return f"exchange {page.exchange.exchange}"
 
 
+def _mark(page: Page) -> str:
+    return "cursor" if page.by_cursor else "number of the last page or item"
+
+
 # PAGE-01
 
 
 def _whole(trace: Trace) -> Iterator[Walk]:
-    """Yield the walks through several pages of a collection that stood still, where they ended well."""
+    """Yield the walks through several pages of a collection that stood still, where they ended well.
+
+    One that ended on the first of several is among them.
+    """
     for walk in walks(trace):
-        if walk.ended_well and len(walk.pages) > 1 and walk.still():
+        several = len(walk.pages) > 1 or (walk.pages and walk.pages[0].following is not None)
+        if walk.ended_well and several and walk.still():
             yield walk
 
 
@@ -56,7 +64,7 @@ def _every_item(walk: Walk) -> Iterator[Finding]:
         yield found(f"{call.title} shows {count(twice, 'item')} more than once", walk.exchanges, call)
     elif last.following is not None:
         yield found(
-            f"{call.title} ended well after {_named(last)}, whose cursor says that there is more",
+            f"{call.title} ended well after {_named(last)}, whose {_mark(last)} says that there is more",
             walk.exchanges,
             call,
         )

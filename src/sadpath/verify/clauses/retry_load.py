@@ -24,23 +24,24 @@ _TEMPORARY = frozenset({408, 425, 429, 502, 503, 504})
 # RETRY-04
 
 
-def _asked_for(exchange: ExchangeEvent) -> bool:
+def _asked_for(trace: Trace, *exchanges: ExchangeEvent) -> bool:
     """Tell whether the server itself has asked for another attempt."""
-    return header(exchange, "retry-after") is not None or in_progress(exchange)
+    return any(header(item, "retry-after") is not None or in_progress(trace, item) for item in exchanges)
 
 
 def _retried_retries(trace: Trace, unit: Unit) -> Iterator[tuple[Step, Step]]:
     """Yield each automatic retry that was retried, without the server's asking for it."""
     for first, second in pairwise(trace.steps(unit)):
         both = first.kind == second.kind == "retry"
-        if both and not _asked_for(first.before) and not _asked_for(second.before):
+        if both and not _asked_for(trace, first.before, second.before):
             yield first, second
 
 
 def _let_be(trace: Trace, unit: Unit) -> bool:
     """Tell whether a retry met what this client retries, was not retried, and nothing else explains that."""
     steps = trace.steps(unit)
-    if not steps or steps[-1].kind != "retry" or _asked_for(steps[-1].before) or _asked_for(steps[-1].after):
+    last_step = steps[-1] if steps else None
+    if last_step is None or last_step.kind != "retry" or _asked_for(trace, last_step.before, last_step.after):
         return False
     last, retries, promise = trace.sight(steps[-1].after, unit.call), Retries(trace, unit), trace.policy.retry
     unpromised = promise.statuses is None and last.error_status in _TEMPORARY
