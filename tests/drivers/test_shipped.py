@@ -46,9 +46,15 @@ def test_a_language_that_is_missing_is_named(tmp_path: Path) -> None:
     done = _verify("axios-retry", PATH=str(tmp_path))
 
     assert done.returncode == 2
-    assert (
-        "error: the driver axios-retry.mjs is run by `node`, which is not on the PATH: install Node.js" in done.stderr
-    )
+    assert "error: the driver axios-retry.mjs needs `node`, which is not on the PATH: install Node.js" in done.stderr
+
+
+def test_a_runtime_alone_compiles_no_driver(tmp_path: Path) -> None:
+    """Without a JDK the driver in Java is refused, and the run says what to install."""
+    done = _verify("java-http-client", PATH=str(tmp_path))
+
+    assert done.returncode == 2
+    assert "needs `javac`, which is not on the PATH: install a JDK, 17 or newer" in done.stderr
 
 
 def test_the_user_may_name_a_folder(tmp_path: Path) -> None:
@@ -74,7 +80,7 @@ def test_what_each_needs_is_pinned() -> None:
     locked = json.loads((STACKS / "js" / "package-lock.json").read_text())["packages"]
     needed = sorted({package for packages in SHIPPED.values() for package in packages})
 
-    assert set(needed) <= set(wanted)
+    assert sorted(wanted) == needed
     for package, version in wanted.items():
         assert version[0].isdigit()
         assert locked[f"node_modules/{package}"]["version"] == version

@@ -1,6 +1,7 @@
 """Drivers that ship with sadpath for libraries of other languages, and where those libraries are looked for.
 
-The drivers are files below ``subjects/stacks``; what they are about is not ours to ship. JavaScript libraries are
+The drivers are files below ``subjects/stacks``; what they are about is not ours to ship. Java's has all it needs in the
+JDK, which compiles it as it starts. JavaScript libraries are
 installed by npm, at the versions of ``js/package-lock.json``, into a folder that the variable of ``VARIABLE`` names, or
 else into one in the user's cache whose name changes with those versions.
 """
@@ -24,6 +25,10 @@ VARIABLE = "SADPATH_NODE_PACKAGES"
 
 SHIPPED: dict[str, tuple[str, ...]] = {
     "axios-retry.mjs": ("axios", "axios-retry"),
+    "got.mjs": ("got",),
+    "ky.mjs": ("ky",),
+    "undici-retry.mjs": ("undici",),
+    "HttpClientDriver.java": (),
 }
 """The drivers that ship with sadpath, and the packages that each of them needs."""
 
@@ -42,6 +47,9 @@ def shipped_command(name: str) -> Command:
         near = nearest(name, SHIPPED)
         hint = f"did you mean {near!r}?" if near else f"there are {', '.join(SHIPPED)}"
         raise UsageError(f"no driver named {name!r} ships with sadpath; {hint}")
+    if name.endswith(".java"):
+        _program("javac", name, "a JDK, 17 or newer")  # `java` alone may be a runtime, which compiles nothing
+        return Command.of(["java", str(_STACKS / "java" / name)])
     _program("node", name, "Node.js 20.18 or newer")
     folder = node_packages()
     missing = [package for package in SHIPPED[name] if not (folder / "node_modules" / package).is_dir()]
@@ -61,7 +69,7 @@ def node_packages() -> Path:
 
 def _program(program: str, name: str, what: str) -> None:
     if shutil.which(program) is None:
-        raise UsageError(f"the driver {name} is run by `{program}`, which is not on the PATH: install {what}")
+        raise UsageError(f"the driver {name} needs `{program}`, which is not on the PATH: install {what}")
 
 
 def _install(name: str, missing: list[str], folder: Path) -> str:

@@ -89,6 +89,7 @@ export function causes(error) {
   return found;
 }
 
+/** Codes of Node, and of undici, which is beneath its fetch. */
 const BY_CODE = {
   ECONNREFUSED: "refused",
   ECONNRESET: "reset",
@@ -102,15 +103,22 @@ const BY_CODE = {
   ERR_INVALID_URL: "bug",
   ERR_UNESCAPED_CHARACTERS: "bug",
   Z_DATA_ERROR: "decode",
-  Z_BUF_ERROR: "truncated",
+  Z_BUF_ERROR: "decode",
   ERR_HTTP_INVALID_HEADER_VALUE: "bug",
+  UND_ERR_CONNECT_TIMEOUT: "timeout.connect",
+  UND_ERR_HEADERS_TIMEOUT: "timeout.read",
+  UND_ERR_BODY_TIMEOUT: "timeout.read",
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: "truncated",
+  UND_ERR_HEADERS_OVERFLOW: "too_large",
+  UND_ERR_INVALID_ARG: "bug",
 };
 
-/** Return what an error code of Node itself stands for, null where it is none. */
+/** Return what the code of an error, or of one behind it, stands for, null where it is none. */
 export function kindOfCode(error) {
   for (const { code = "", message = "" } of causes(error)) {
     if (code === "ECONNRESET" && message === "socket hang up") return "closed";
     if (code === "ECONNRESET" && message === "aborted") return "truncated";
+    if (code === "UND_ERR_SOCKET" && message === "other side closed") return "closed";
     if (code in BY_CODE) return BY_CODE[code];
     if (code.startsWith?.("HPE_")) return "protocol";
     if (/^ERR_(TLS|SSL)_|CERT|SIGNATURE|ISSUER|SELF_SIGNED|CRL/.test(code)) return "tls";
