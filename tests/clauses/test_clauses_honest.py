@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sadpath.core.events import FiredFault
 from tests.clauses.stories import ALL, USER, USER_BODY, Story
 
 REPOSITORY = ALL - {"http_cache"}
@@ -186,6 +187,17 @@ def test_a_304_brings_what_was_known() -> None:
     story.call().meets(304, body=b"").ok()
 
     assert story.verdict("HONEST-02") == "pass"
+
+
+@pytest.mark.parametrize(("by_url", "invented"), [(True, False), (True, True), (False, False)])
+def test_what_the_server_confirms_is_this_user_s(by_url: bool, invented: bool) -> None:
+    """HONEST-02 lets an HTTP cache ask by the tag of another user's answer, if the server itself says it is current."""
+    story = Story(scenario={"given": {"cache": "other_user"}}, capabilities=ALL if by_url else REPOSITORY)
+    story.call(phase="warmup", call="w1").meets(200).ok()
+    fired = [FiredFault("not_modified", "response")] if invented else []
+    story.call().meets(304, body=b"", fired=fired).ok()
+
+    assert story.verdict("HONEST-02") == ("pass" if by_url and not invented else "fail")
 
 
 @given(st.booleans(), st.booleans(), st.sampled_from(["304", "stale", "fresh"]))

@@ -247,7 +247,9 @@ def _askable(trace: Trace, call: CallRecord, own: tuple[ExchangeEvent, ...]) -> 
     end = call.t_ended if call.t_ended is not None else float("inf")
     outcome = call.outcome
     cached = outcome is None or outcome.source != "network" or any(item.status == 304 for item in own)
-    another = trace.scenario.given.cache == "other_user"
+    # A cache of URLs may ask by all tags that it holds (RFC 9111 §4.3.1): what the server confirms is this user's.
+    confirmed = "http_cache" in trace.capabilities and any(item.status == 304 and not item.fired for item in own)
+    another = trace.scenario.given.cache == "other_user" and not confirmed
     for item in trace.exchanges:
         if item.t_arrived > end or (another and item.t_arrived < trace.began):
             continue
