@@ -329,6 +329,17 @@ def test_names_of_other_things_must_exist(write: Write, more: str, field: str, m
         assert (found[0][3] or "").startswith(near[:5])
 
 
+def test_when_narrows_to_profiles(write: Write) -> None:
+    """``when.profile`` lists profiles of the contract; by another one nothing is expected to fail."""
+    when = "reason: It hangs., when: {profile: [quick]}"
+    contract = read_contract(write(BASE.replace("reason: It hangs.", when)))
+    wrong = write(BASE.replace("reason: It hangs.", when.replace("quick", "quik")))
+
+    assert contract.with_profile("quick").expected("END-01") is not None
+    assert contract.with_profile("published").expected("END-01") is None
+    assert _problems(wrong) == [(13, "expected_failures[0].when.profile[0]", "there is no profile 'quik'", "quick")]
+
+
 def test_an_unknown_fault_in_when(write: Write) -> None:
     """``when`` names faults that exist."""
     text = BASE.replace("reason: It hangs.", "reason: It hangs., when: {fault: [truncat], phase: [body]}")

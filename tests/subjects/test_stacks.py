@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,22 +15,25 @@ from sadpath.verify.played import Case, Client
 from sadpath.verify.simworld import Simulator, difference
 from sadpath.workspace import find_workspace
 
-STACKS = ("aiohttp-retry", "httpx", "httpx-retries", "requests", "stamina", "tenacity")
+STACKS = ("aiohttp", "aiohttp-retry", "hishel", "httpx", "httpx-retries", "requests", "stamina", "tenacity")
+RETRYING = ("aiohttp-retry", "httpx-retries", "requests", "stamina", "tenacity")
 READ: dict[str, Any] = {"users.get": {"id": 1}}
 ORDER: dict[str, Any] = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
 
 
 @cache
-def _client(name: str) -> Client:
-    return asyncio.run(open_client(ClientRequest(name, find_workspace(), profile="published")))
+def _client(name: str, profile: str = "published") -> Client:
+    return asyncio.run(open_client(ClientRequest(name, find_workspace(), profile=profile)))
 
 
-def _case(name: str, fault: Any, call: dict[str, Any] = READ, **more: Any) -> Case:
-    """Return a case in which the first attempts of a call meet these faults."""
+def _case(
+    name: str, fault: Any, call: dict[str, Any] = READ, profile: str = "published", times: int = 1, **more: Any
+) -> Case:
+    """Return a case in which the first attempts of a call, made so many times, meet these faults."""
     (operation,) = call
     plan = fault if isinstance(fault, list) else [fault]
-    data = {"title": "One fault", "faults": [{"on": operation, "plan": plan}], "calls": [call], **more}
-    return Case("stacks/one", read_scenario(data), _client(name))
+    data = {"title": "One fault", "faults": [{"on": operation, "plan": plan}], "calls": [call] * times, **more}
+    return Case("stacks/one", read_scenario(data), _client(name, profile))
 
 
 def _failing(case: Case) -> list[str]:
@@ -73,8 +77,77 @@ def test_the_same_case_has_the_same_trace(name: str) -> None:
         ("stamina", ["unauthorized", "unauthorized"], READ, ["AUTH-03"]),
         ("stamina", [{"status": {"code": 503, "committed": True}}], ORDER, ["IDEM-02", "RETRY-02"]),
         ("tenacity", [{"status": 404}, {"status": 404}], READ, ["RETRY-03"]),
+        # It sends once more what may be sent again, on whatever connection: also where none of it was used before.
+        ("aiohttp", ["close"], READ, ["RETRY-01"]),
+        ("aiohttp", ["close"], ORDER, []),
+        # The tenth redirect is the one that it raises on, though ten are to be followed.
+        ("aiohttp", [{"redirect": "/users/1"}] * 10, READ, ["REDIR-01"]),
+        ("hishel", [{"status": 503}], READ, []),
+        # What was retried holds the pool in a cycle of references, so that closing the session does not close it.
+        ("requests", ["close"], READ, ["HEAL-01"]),
     ],
 )
 def test_what_is_found(name: str, fault: Any, call: dict[str, Any], failing: list[str]) -> None:
     """One fault shows what a stack is known for, and nothing else."""
     assert _failing(_case(name, fault, call)) == failing
+
+
+@pytest.mark.parametrize(("fault", "kept"), [("bad_utf8", True), ("truncate", False)])
+def test_a_cache_of_bytes_keeps_what_nobody_can_read(fault: str, kept: bool) -> None:
+    """hishel hands an unreadable answer out again and again, for it looks at no body; one that broke off it drops."""
+    failing = _failing(_case("hishel", [fault], {"settings.get": {}}, times=2))
+
+    assert ("HEAL-01" in failing) is kept
+
+
+def test_a_cache_by_url_obeys_no_field() -> None:
+    """hishel's default keeps what says no-store, and hands it out; told to follow RFC 9111 it does not."""
+    secret = ["no_store"]
+    told = _failing(_case("hishel", secret, times=2))
+    client = _client("hishel")
+    by_url = asyncio.run(
+        open_client(
+            ClientRequest(
+                "sadpath.subjects.stacks.with_hishel:create_by_url",
+                find_workspace(),
+                find_workspace().contract_path("hishel"),
+                "published",
+            )
+        )
+    )
+    left = _failing(replace(_case("hishel", secret, times=2), client=by_url))
+
+    assert client.name == by_url.name
+    assert told == []
+    assert left == ["CACHE-05"]
+
+
+@pytest.mark.parametrize("name", RETRYING)
+@pytest.mark.parametrize(
+    ("fault", "call"),
+    [
+        ([{"status": {"code": 503, "committed": True}}], ORDER),
+        ([{"status": 404}, {"status": 404}], READ),
+        (["unauthorized", "unauthorized"], READ),
+        ([{"status": 503}], READ),
+    ],
+)
+def test_what_a_careful_caller_can_ask_for_works(name: str, fault: Any, call: dict[str, Any]) -> None:
+    """By the profile ``careful`` the mechanism of each stack holds where only its defaults fell short."""
+    assert _failing(_case(name, fault, call, "careful")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "failing"),
+    [
+        ("httpx-retries", ["truncate"], ["RETRY-03"]),
+        ("httpx-retries", [{"status": {"code": 503, "retry_after": "2h"}}], ["RETRY-07", "RETRY-08", "RETRY-10"]),
+        ("requests", [{"status": {"code": 503, "retry_after": {"raw": ""}}}], ["RETRY-03", "RETRY-09"]),
+        ("aiohttp-retry", ["truncate"], ["RETRY-03"]),
+        # aiohttp's own repeat comes on top of each try.
+        ("aiohttp-retry", ["close", "close"], ["RETRY-01", "RETRY-04", "RETRY-05"]),
+    ],
+)
+def test_what_no_setting_mends(name: str, fault: Any, failing: list[str]) -> None:
+    """What fails by ``careful`` as well is the mechanism's, not a default's."""
+    assert _failing(_case(name, fault, READ, "careful")) == failing

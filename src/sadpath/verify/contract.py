@@ -141,17 +141,19 @@ class When(FileModel):
     """Narrows an expected failure to cases in which a fault fired: one of these names, at one of these phases.
 
     ``scenario`` narrows it to scenarios with these names, which may be patterns; cases that are drawn have none.
+    ``profile`` narrows it to runs by one of these profiles of the contract.
     """
 
     fault: Several[Text] = ()
     phase: Several[Literal["connection", "request", "response", "head", "body", "end"]] = ()
     scenario: Several[Text] = ()
+    profile: Several[Text] = ()
 
     def holds(self, exchanges: Iterable[ExchangeEvent], scenario: str = "") -> bool:
         """Tell whether this is one of the scenarios, and one fault that fired has both a name and a phase meant."""
         if self.scenario and not any(fnmatch.fnmatchcase(scenario, pattern) for pattern in self.scenario):
             return False
-        if self.scenario and not self.fault and not self.phase:
+        if (self.scenario or self.profile) and not self.fault and not self.phase:
             return True
         return any(
             (not self.fault or fault.name in self.fault) and (not self.phase or fault.phase in self.phase)
@@ -228,7 +230,7 @@ class Contract(FileModel):
     folder: Annotated[Path | None, Field(exclude=True, strict=False)] = None
 
     def with_profile(self, name: str) -> Contract:
-        """Return the contract with a profile's values put over its policy.
+        """Return the contract with a profile's values put over its policy, and what is expected to fail by it.
 
         Raises:
             UsageError: for a profile that the contract does not have; ``published`` always exists.
@@ -237,8 +239,11 @@ class Contract(FileModel):
             near = nearest(name, self.profiles)
             hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(self.profiles))}"
             raise UsageError(f"the contract of {self.client} has no profile {name!r}; {hint}")
-        changes = self.profiles.get(name, {})
-        return self.model_copy(update={"policy": self.policy.merged(changes)}) if changes else self
+        expected = tuple(
+            item for item in self.expected_failures if item.when is None or name in (item.when.profile or (name,))
+        )
+        policy = self.policy.merged(self.profiles.get(name, {}))
+        return self.model_copy(update={"policy": policy, "expected_failures": expected})
 
     def applies(self, clause: Rule) -> bool:
         """Tell whether this client is judged by a clause."""

@@ -110,6 +110,11 @@ def _whole(contract: Contract) -> Iterator[Trouble]:
     """Yield what is wrong with the contract as a whole, though each file alone is right."""
     if not contract.driver.given:
         yield Trouble(("driver",), "names no way to drive the client, for example `python: package:factory`")
+    for index, entry in enumerate(contract.expected_failures):
+        for number, name in enumerate(entry.when.profile if entry.when is not None else ()):
+            if name not in contract.profiles:
+                place: Place = ("expected_failures", index, "when", "profile", number)
+                yield Trouble(place, f"there is no profile {shown(name)}", nearest(name, contract.profiles))
     for name, changes in contract.profiles.items():
         data = merge(contract.policy.to_file(), changes)
         try:

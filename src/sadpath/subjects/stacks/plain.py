@@ -16,7 +16,10 @@ from sadpath.core.clock import Clock
 from sadpath.drivers.messages import AuthGrant, ClientInfo, ErrorReport, Hello, Outcome, OutcomeValue, Result, Run
 from sadpath.drivers.subject import NotSupported
 
-__all__ = ["Answered", "Asked", "PlainSubject", "Settings", "kind_of_status"]
+__all__ = ["IDEMPOTENT", "Answered", "Asked", "PlainSubject", "Settings", "kind_of_status"]
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods that may be sent again (RFC 9110 §9.2.2)."""
 
 _REQUESTS: dict[str, tuple[str, str]] = {
     "auth.login": ("POST", "/auth/login"),
@@ -81,6 +84,16 @@ class Settings:
         """Return a whole number."""
         value = self._policy.get(section, {}).get(name)
         return usual if value is None else int(value)
+
+    @property
+    def careful(self) -> bool:
+        """Whether retries are for idempotent methods alone, which loops around whole calls have to be told."""
+        return bool(self._policy.get("retry", {}).get("methods") == "idempotent")
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """The statuses that are worth another try."""
+        return frozenset(self._policy.get("retry", {}).get("statuses") or ())
 
 
 class PlainSubject(ABC):

@@ -10,7 +10,7 @@ import httpx
 
 from sadpath.drivers.messages import Run
 from sadpath.drivers.subject import Subject
-from sadpath.subjects.stacks.plain import Answered, Asked, PlainSubject, Settings
+from sadpath.subjects.stacks.plain import IDEMPOTENT, Answered, Asked, PlainSubject, Settings
 
 __all__ = ["OnHttpx", "create"]
 
@@ -51,6 +51,14 @@ class OnHttpx(PlainSubject):
         except httpx.HTTPStatusError as error:
             answer = error.response
         return Answered(answer.status_code, answer.content)
+
+    def worth_another(self, error: BaseException, asked: Asked, settings: Settings) -> bool:
+        """Tell whether a careful caller would have a request sent again: by method and status, never a mistake."""
+        if asked.method not in IDEMPOTENT:
+            return False
+        if isinstance(error, httpx.HTTPStatusError):
+            return error.response.status_code in settings.statuses
+        return isinstance(error, httpx.TransportError) and explain(error) not in ("bug", "tls")
 
     def explain(self, error: Exception) -> str | None:
         """Return what httpx's exception stands for."""

@@ -46,7 +46,7 @@ class _OnRequests(PlainSubject):
             settings.seconds("timeouts", "read", _READ),
         )
         retries = Retry(
-            total=3,
+            total=settings.number("retry", "max_retries", 3),
             backoff_factor=settings.seconds("retry", "first_delay", 0.2) / 2,  # its first wait of all is none
             status_forcelist=[502, 503, 504],
             retry_after_max=int(settings.seconds("retry", "retry_after_cap", 21_600)),

@@ -7,8 +7,9 @@ from importlib.metadata import version
 import httpx
 import stamina
 
+from sadpath.drivers.messages import Run
 from sadpath.drivers.subject import Subject
-from sadpath.subjects.stacks.plain import Answered, Asked
+from sadpath.subjects.stacks.plain import Answered, Asked, Settings
 from sadpath.subjects.stacks.with_httpx import OnHttpx
 
 __all__ = ["create"]
@@ -18,10 +19,22 @@ class _UnderStamina(OnHttpx):
     name = "stamina"
     http = f"httpx {httpx.__version__} under stamina {version('stamina')}"
 
-    async def send(self, asked: Asked, url: str) -> Answered:
-        """Send a request, again where httpx raises."""
+    async def start(self, run: Run, settings: Settings) -> None:
+        """Make the client, and keep what its retries are told."""
+        await super().start(run, settings)
+        self._settings = settings
 
-        @stamina.retry(on=httpx.HTTPError, attempts=3)
+    async def send(self, asked: Asked, url: str) -> Answered:
+        """Send a request, again where httpx raises; told to be careful, only where a hook says so."""
+        settings = self._settings
+
+        def hook(error: Exception) -> bool:
+            return self.worth_another(error, asked, settings)
+
+        @stamina.retry(
+            on=hook if settings.careful else httpx.HTTPError,
+            attempts=settings.number("retry", "max_retries", 2) + 1,
+        )
         async def ask() -> httpx.Response:
             return (await self.request(asked, url)).raise_for_status()
 
