@@ -1,7 +1,8 @@
 """A workspace: the folder with ``mockserver/ contracts/ scenarios/ fixtures/``, where it is, and what is in it.
 
 A workspace need not have all four folders. What it lacks comes from the reference workspace, with one exception: a
-backend of one's own is never read with the reference API's roles, for they would be about other operations.
+backend of one's own is never met with the reference API's roles, scenarios and clients, for they are about other
+operations.
 
 The reference workspace is a folder of plain files (in the wheel ``sadpath/_reference/``, else the checkout), so sadpath
 cannot be run from a zip archive.
@@ -147,9 +148,18 @@ class Workspace:
         return "reference" if self.is_reference else self.root.name
 
     def owner(self, folder: str) -> Path:
-        """Return the root of the workspace from which a content folder comes: this one's, else the reference one's."""
+        """Return the root of the workspace from which a content folder comes: this one's, else the reference one's.
+
+        Scenarios are asked of a backend, so they come from nowhere else where it is one's own.
+        """
         reference = reference_root()
-        return self.root if reference is None or (self.root / folder).is_dir() else reference
+        own = (self.root / folder).is_dir() or (folder == "scenarios" and self.has_backend)
+        return self.root if reference is None or own else reference
+
+    @property
+    def has_backend(self) -> bool:
+        """Tell whether the workspace brings a backend of its own."""
+        return (self.root / "mockserver").is_dir()
 
     # Scenarios
 
@@ -197,11 +207,19 @@ class Workspace:
     # Contracts
 
     def contract_paths(self) -> dict[str, Path]:
-        """Return the contracts of clients by name; this workspace's own go before the reference one's."""
+        """Return the contracts of clients by name; this workspace's own go before the reference one's.
+
+        Beside a backend of one's own there are only one's own.
+        """
         found: dict[str, Path] = {}
-        for root in (reference_root(), self.root):
+        for root in (None if self.has_backend else reference_root(), self.root):
             found |= {path.stem: path for path in (root / "contracts" / "clients").glob("*.yaml")} if root else {}
         return dict(sorted(found.items()))
+
+    def usual_clients(self) -> list[str]:
+        """Return the clients that are meant where none is named: ``reference``, else all that have a contract."""
+        names = self.clients()
+        return ["reference"] if "reference" in names else names
 
     def clients(self) -> list[str]:
         """Return the names of the clients that have a contract, sorted."""
@@ -257,6 +275,19 @@ class Workspace:
     def fixtures(self) -> Fixtures:
         """The data sets and payloads."""
         return Fixtures(self.owner("fixtures") / "fixtures")
+
+    def check_backend(self) -> None:
+        """See whether the roles are about the backend that clients would meet.
+
+        Raises:
+            UsageError: for roles of one's own beside the reference backend, which has other operations.
+        """
+        own = self.root / "contracts" / "api" / "roles.yaml"
+        if own.is_file() and not self.has_backend and not self.is_reference:
+            raise UsageError(
+                f"{shown_path(own, self.root)} describes an API of your own, and there is no mockserver/ that answers "
+                "to it: put your backend into mockserver/app.py"
+            )
 
     def backend(self) -> FastAPI:
         """Return a new instance of the backend.

@@ -336,6 +336,23 @@ def test_what_is_copied_works(tmp_path: Path) -> None:
     assert not copy.is_reference
 
 
+def test_init_begins_a_workspace_for_an_api_of_one_s_own(tmp_path: Path) -> None:
+    """From an OpenAPI document come roles, a contract and a scenario that lint has nothing against."""
+    document = find_workspace().roles_path.parent / "openapi.yaml"
+    text = ok("init", tmp_path / "new", "--api", document)
+
+    assert "docs/own-api.md" in text
+    assert "no problems" in ok("lint", "--root", tmp_path / "new")
+    again = run("init", tmp_path / "new", "--api", document)
+    assert again.exit_code == 2
+    assert "and 3 more would be overwritten; use --force" in again.stderr
+    missing = run("init", tmp_path / "new", "--api", tmp_path / "none.yaml")
+    assert (missing.exit_code, "there is no such file" in missing.stderr) == (2, True)
+    blind = run("verify", "--root", tmp_path / "new")
+    assert blind.exit_code == 2
+    assert "there is no mockserver/ that answers to it" in blind.stderr
+
+
 def test_init_overwrites_nothing_unless_told_to(tmp_path: Path) -> None:
     """One file that is there stops it before anything is written; ``--force`` overwrites and keeps what is one's own."""
     roles = tmp_path / "contracts" / "api" / "roles.yaml"

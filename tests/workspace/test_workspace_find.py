@@ -133,6 +133,17 @@ def test_a_backend_of_one_s_own_needs_roles_of_its_own(tmp_path: Path) -> None:
         workspace.roles()
 
 
+def test_beside_a_backend_of_one_s_own_nothing_is_borrowed_that_is_about_another(tmp_path: Path) -> None:
+    """Scenarios and clients of the reference API would be asked of operations that are not there."""
+    workspace = Workspace(
+        make(tmp_path, mockserver__app_py="app = None\n", contracts__clients__mine_yaml="client: mine\n")
+    )
+
+    assert workspace.scenarios() == []
+    assert workspace.clients() == workspace.usual_clients() == ["mine"]
+    assert Workspace(tmp_path / "contracts").usual_clients() == ["reference"]
+
+
 def test_a_scenario_is_found_by_its_name_alone(tmp_path: Path) -> None:
     """A name is looked up, never used as a path."""
     workspace = Workspace(make(tmp_path, scenarios__retry__mine_yaml=SCENARIO, outside_yaml=SCENARIO))

@@ -42,7 +42,9 @@ class World(StrEnum):
 Clients = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[CLIENT]...", show_default=False, help="A contract's name or package:factory. Default: reference."
+        metavar="[CLIENT]...",
+        show_default=False,
+        help="A contract's name or package:factory. Default: reference, else all that have a contract.",
     ),
 ]
 ContractOption = Annotated[
@@ -141,6 +143,7 @@ def verify(
     if report is not None:
         prepare_folder(report)
     workspace = find_workspace(root)
+    workspace.check_backend()
     asked, profile = profile, profile if world is World.live else profile or PUBLISHED
     job = _job(workspace, scenario or [], seed, live=world is World.live)
     job.jobs, job.profile, job.examples, job.root = jobs, profile, examples, root
@@ -212,7 +215,15 @@ def _words(
         raise UsageError("--contract is the contract of one client; here are several")
     if clients:
         return [*clients]
-    return [None] if contract is not None or driven else ["reference"]
+    if contract is not None or driven:
+        return [None]
+    usual = workspace.usual_clients()
+    if not usual:
+        raise UsageError(
+            "no client is named, and the workspace has no contract of one: name package:factory or a driver, or write "
+            "contracts/clients/<name>.yaml"
+        )
+    return [*usual]
 
 
 def _requests(

@@ -44,6 +44,6 @@ def _settled(cookie: bytes, prefix: bytes, *, secure: bool) -> bytes:
             continue
         if word == b"path" and value.strip().startswith(b"/"):
             path = value.strip()
-            attribute = b" Path=" + (prefix if path == b"/" and prefix else prefix + path)  # noqa: PLW2901 - rewritten
+            attribute = b" Path=" + (prefix + path if path != b"/" else prefix or path)  # noqa: PLW2901 - rewritten
         kept.append(attribute)
     return b";".join(kept)

@@ -9,6 +9,7 @@ from typing import Any
 from sadpath.core.errors import FileProblem
 from sadpath.core.names import nearest
 from sadpath.scenario.lint import lint_intro
+from sadpath.scenario.lint_api import lint_api
 from sadpath.scenario.loader import intro_of
 from sadpath.scenario.roles import Roles
 from sadpath.scenario.yamlfile import YamlFile
@@ -31,8 +32,10 @@ def lint_roles(path: Path, root: Path | None = None) -> list[FileProblem]:
     if not document.is_file():
         found.append(file.problem(f"there is no OpenAPI document {roles.api!r} beside this file", "api"))
     else:
-        described = _operations(YamlFile.load(document, root).data)
+        data = YamlFile.load(document, root).data
+        described = _operations(data)
         found += _compare(file, roles, described)
+        found += lint_api(file, roles, data)
     return sorted(found, key=lambda problem: problem.line or 0)
 
 
