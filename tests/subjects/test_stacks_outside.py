@@ -38,7 +38,9 @@ class Found(NamedTuple):
         return f"{self.name}/{FOUND.index(self)}"
 
 
+CHANGES: dict[str, Any] = {"users.update": {"id": 1, "data": {"user_name": "Ada King"}}, "times": 2}
 TLS = {"tls": True}
+DRIP = {"dribble": {"chunks": 35, "over": "3500ms"}}
 TWO_HOURS = {"status": {"code": 503, "retry_after": "2h"}}
 
 FOUND = [
@@ -51,6 +53,8 @@ FOUND = [
     Found("axios-retry", ["malformed_json"], READ, ["ERROR-05"]),
     # An idempotent request is retried on whatever has no answer.
     Found("axios-retry", ["tls_wrong_host"] * 4, READ, ["RETRY-18"], TLS),
+    # The clock of its `timeout`, which a request is said not to exceed, is stopped when the head is there.
+    Found("axios-retry", [DRIP], READ, ["RETRY-14", "TIME-04"], profile="quick"),
     Found("got", [], READ, []),
     # `setTimeout` takes a negative number for none.
     Found("got", [{"status": {"code": 503, "retry_after": {"raw": "-1"}}}], READ, ["RETRY-05", "RETRY-09"]),
@@ -67,13 +71,16 @@ FOUND = [
     # `maxTimeout`, of which the documentation says that it bounds the waits between retries, cuts Retry-After short.
     Found("undici-retry", [TWO_HOURS], READ, ["RETRY-07", "RETRY-08", "RETRY-10"], profile="quick"),
     Found("java-http-client", [], READ, []),
-    Found("java-http-client", ["close"], READ, []),
-    Found("java-http-client", ["close"], ORDER, []),
+    Found("java-http-client", ["reset"], ORDER, []),
+    # Of what fails on a connection that was kept, a GET or HEAD alone is sent again.
+    Found("java-http-client", ["pass", "close"], CHANGES, ["POOL-03"]),
+    # Its `timeout` is over when the head is there.
+    Found("java-http-client", [DRIP], READ, ["RETRY-14", "TIME-04"], profile="quick"),
 ]
 
 
 def _scenario(found: Found) -> dict[str, Any]:
-    (operation,) = found.call
+    operation = next(iter(found.call))
     on: Any = "connection" if found.given else operation
     faults = [{"on": on, "plan": found.plan}] if found.plan else []
     return {"title": "One fault", "given": found.given, "faults": faults, "calls": [found.call]}
