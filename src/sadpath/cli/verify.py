@@ -103,7 +103,8 @@ ShardOption = Annotated[
     ),
 ]
 ReportOption = Annotated[
-    Path | None, typer.Option("--report", metavar="DIR", show_default=False, help="Write results.json there.")
+    Path | None,
+    typer.Option("--report", metavar="DIR", show_default=False, help="Write results.json and reports there."),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print the results.")]
 
@@ -244,11 +245,13 @@ def _requests(
 
 def _finish(results: Results, report: Path | None, form: Format, note: str | None) -> None:
     """Write and print the results, with a note of what else was written, and exit with what they come to."""
+    from sadpath.report.formats import write_reports  # noqa: PLC0415 - brings Pydantic
     from sadpath.report.terminal import WIDTH, render  # noqa: PLC0415 - brings Rich
     from sadpath.verify.loop import leave  # noqa: PLC0415 - as above
     from sadpath.verify.results import exit_code, write_results  # noqa: PLC0415 - brings Pydantic
 
     written = write_results(results, report) if report is not None else None
+    reports = write_reports(results, report) if report is not None else []
     if form is Format.json:
         say(results.to_json().rstrip())
     else:
@@ -257,6 +260,7 @@ def _finish(results: Results, report: Path | None, form: Format, note: str | Non
         say(render(results, width=width, color=color).rstrip("\n"))
         if written is not None:
             say(f"Results: {written}")
+            say(f"Reports: {', '.join(path.name for path in reports)}")
     if note is not None:
         typer.echo(note, err=True)
     leave(exit_code(results))

@@ -188,17 +188,15 @@ def _one_client(shards: Sequence[ClientResult], *, whole: bool) -> ClientResult:
     listed = _listed(shards)
     if whole:
         mark_stale(clauses, listed)
-    return ClientResult(
-        name=shards[0].name,
-        version=shards[0].version,
-        contract=shards[0].contract,
-        profile=shards[0].profile,
-        clauses=clauses,
-        totals=count(item.verdict for item in clauses),
-        notes=list(dict.fromkeys(note for shard in shards for note in shard.notes)),
-        drawn=sum(shard.drawn for shard in shards),
-        listed=listed,
-        pooled={} if whole else pools,
+    return shards[0].model_copy(
+        update={
+            "clauses": clauses,
+            "totals": count(item.verdict for item in clauses),
+            "notes": list(dict.fromkeys(note for shard in shards for note in shard.notes)),
+            "drawn": sum(shard.drawn for shard in shards),
+            "listed": listed,
+            "pooled": {} if whole else pools,
+        }
     )
 
 
