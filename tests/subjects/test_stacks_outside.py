@@ -6,6 +6,7 @@ All cases are played at once, by one process for each stack. What they show does
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -20,6 +21,12 @@ from sadpath.workspace import find_workspace
 
 READ: dict[str, Any] = {"users.get": {"id": 1}}
 ORDER: dict[str, Any] = {"orders.create": {"data": {"items": [{"sku": "TEA-250", "quantity": 1}]}}}
+
+
+def _java() -> int:
+    """Return which Java there is."""
+    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+    return int(said.split('"')[1].split(".")[0])
 
 
 class Found(NamedTuple):
@@ -74,8 +81,8 @@ FOUND = [
     Found("java-http-client", ["reset"], ORDER, []),
     # Of what fails on a connection that was kept, a GET or HEAD alone is sent again.
     Found("java-http-client", ["pass", "close"], CHANGES, ["POOL-03"]),
-    # Its `timeout` is over when the head is there.
-    Found("java-http-client", [DRIP], READ, ["RETRY-14", "TIME-04"], profile="quick"),
+    # Its `timeout` is over when the head is there (JDK-8208693, mended in 26).
+    Found("java-http-client", [DRIP], READ, ["RETRY-14", "TIME-04"] if _java() < 26 else [], profile="quick"),
 ]
 
 
