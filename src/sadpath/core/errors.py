@@ -6,6 +6,7 @@
     │   ├── FileProblem        one problem at a place in a file
     │   ├── FileProblems       all the problems of one file, or of several
     │   └── UsageError         a command that cannot be carried out as given
+    │       └── NotInstalledError  for want of a library or a language that does not come with sadpath
     ├── DriverError            the driver between sadpath and the client
     └── HarnessError           sadpath itself
 
@@ -24,6 +25,7 @@ __all__ = [
     "FileProblem",
     "FileProblems",
     "HarnessError",
+    "NotInstalledError",
     "SadpathError",
     "SubjectError",
     "UsageError",
@@ -90,6 +92,10 @@ class FileProblems(AuthorError):
 
 class UsageError(AuthorError):
     """A command line, client or address that cannot be used as given; exit code 2."""
+
+
+class NotInstalledError(UsageError):
+    """A client needs a library or a language that is not there; the message says what brings it."""
 
 
 class DriverError(SadpathError):

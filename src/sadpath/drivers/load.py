@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sadpath.core.errors import UsageError
+from sadpath.core.errors import NotInstalledError, UsageError
 from sadpath.core.names import nearest
 from sadpath.drivers.base import Driver
 from sadpath.drivers.bounds import Bounds
@@ -24,7 +24,11 @@ from sadpath.drivers.shipped import shipped_command
 __all__ = ["DriverWays", "is_factory_name", "load_driver", "load_factory", "place_of"]
 
 
-_PUBLISHED = "sadpath.subjects.stacks."
+_EXTRAS = {
+    "sadpath.subjects.stacks.": "pip install 'sadpath[stacks]' brings the libraries that ship with a contract",
+    "sadpath.subjects.reference.on_httpx2:": "pip install 'sadpath[httpx2]' brings it",
+}
+"""What to install for clients that ship with sadpath, by how their names begin."""
 
 
 class DriverWays(Protocol):
@@ -155,10 +159,11 @@ def _import(module_name: str, name: str, folder: Path | None) -> Any:
 
 def _import_failed(name: str, error: BaseException) -> UsageError:
     why = f"{place_of(error)}: {type(error).__name__}: {error}"
-    hint = ""
-    if name.startswith(_PUBLISHED) and isinstance(error, ModuleNotFoundError):
-        hint = "; pip install 'sadpath[stacks]' brings the libraries that ship with a contract"
-    return UsageError(f"the client {name!r} cannot be loaded: {why}{hint}")
+    if isinstance(error, ModuleNotFoundError):
+        for prefix, hint in _EXTRAS.items():
+            if name.startswith(prefix):
+                return NotInstalledError(f"the client {name!r} cannot be loaded: {why}; {hint}")
+    return UsageError(f"the client {name!r} cannot be loaded: {why}")
 
 
 def place_of(error: BaseException) -> str:

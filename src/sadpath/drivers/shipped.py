@@ -14,7 +14,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from sadpath.core.errors import UsageError
+from sadpath.core.errors import NotInstalledError, UsageError
 from sadpath.core.names import nearest
 from sadpath.drivers.process import Command
 
@@ -54,7 +54,7 @@ def shipped_command(name: str) -> Command:
     folder = node_packages()
     missing = [package for package in SHIPPED[name] if not (folder / "node_modules" / package).is_dir()]
     if missing:
-        raise UsageError(_install(name, missing, folder))
+        raise NotInstalledError(_install(name, missing, folder))
     return Command.of(["node", str(_JS / name)], None, {VARIABLE: str(folder)})
 
 
@@ -69,7 +69,7 @@ def node_packages() -> Path:
 
 def _program(program: str, name: str, what: str) -> None:
     if shutil.which(program) is None:
-        raise UsageError(f"the driver {name} needs `{program}`, which is not on the PATH: install {what}")
+        raise NotInstalledError(f"the driver {name} needs `{program}`, which is not on the PATH: install {what}")
 
 
 def _install(name: str, missing: list[str], folder: Path) -> str:

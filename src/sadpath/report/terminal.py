@@ -126,6 +126,9 @@ def _client(client: ClientResult) -> Iterable[RenderableType | _Verbatim]:
     yield Text()
     yield title
     yield Text()
+    if client.missing is not None:
+        yield Text(f"Not put to the test, for what it needs is not installed: {client.missing}", style="yellow")
+        return
     tested = [clause for clause in client.clauses if clause.verdict not in ("not_exercised", "unsupported")]
     if tested:
         yield _clause_table(tested)

@@ -150,6 +150,8 @@ class ClientResult(_Model):
     listed: list[Listed] = Field(default_factory=list)
     pooled: dict[str, Pool] = Field(default_factory=dict)
     """In a shard alone, by clause: for what only all shards together can show."""
+    missing: str | None = None
+    """What is not installed, and what brings it: why it was not put to the test at all."""
 
 
 class CaseResult(_Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 
 import httpx
@@ -13,6 +14,8 @@ from sadpath.subjects.stacks.plain import Answered, Asked, Settings
 from sadpath.subjects.stacks.with_httpx import OnHttpx
 
 __all__ = ["create"]
+
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # else each retry of each case is a line on stderr
 
 
 class _UnderStamina(OnHttpx):
