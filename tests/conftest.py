@@ -12,7 +12,8 @@ LONGEST = (
     "strategies/test_strategies_draw.py", "docs/test_readme.py", "sim/test_determinism.py", "test_retry.py",
     "test_life.py", "test_refresh.py", "simworld/test_untagged_reference.py", "oracle/test_oracle.py",
     "test_cache_fallback.py", "server/test_isolation.py", "subjects/test_known_bad_judged.py",
-    "subjects/test_stacks.py", "backend/test_backend_fuzz.py", "server/test_control_views.py",
+    "subjects/test_stacks.py", "subjects/test_stacks_outside.py", "backend/test_backend_fuzz.py",
+    "server/test_control_views.py",
     "client/test_client_library.py", "fuzz/test_fuzz_targets.py", "replay/test_resolved.py",
     "cli_serve/test_serve_command.py",
 )  # fmt: skip
