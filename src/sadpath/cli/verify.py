@@ -20,7 +20,7 @@ from sadpath.core.errors import UsageError
 if TYPE_CHECKING:
     from sadpath.verify.clients import ClientRequest
     from sadpath.verify.contract import DriverSpec
-    from sadpath.verify.results import Results
+    from sadpath.verify.results import ClientResult, Results
     from sadpath.verify.run import Job
     from sadpath.workspace import Workspace
 
@@ -51,7 +51,9 @@ ContractOption = Annotated[
     Path | None,
     typer.Option("--contract", metavar="FILE", show_default=False, help="The contract, if not found by name."),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every client that has a contract.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every client that has a contract and whose libraries are there, a line for each.")
+]
 KnownBadOption = Annotated[
     bool, typer.Option("--known-bad", help="Clients with one planted defect each: does every clause catch its own?")
 ]
@@ -72,7 +74,14 @@ WorldOption = Annotated[
     ),
 ]
 ExamplesOption = Annotated[
-    int, typer.Option("--examples", min=0, metavar="N", help="Cases that are drawn besides, for each client, in sim.")
+    int | None,
+    typer.Option(
+        "--examples",
+        min=0,
+        metavar="N",
+        show_default=False,
+        help="Cases that are drawn besides, for each client, in sim. Default: 300; with --all, 50.",
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
@@ -123,7 +132,7 @@ def verify(
     scenario: ScenarioOption = None,
     seed: SeedOption = 0,
     world: WorldOption = None,
-    examples: ExamplesOption = EXAMPLES,
+    examples: ExamplesOption = None,
     profile: ProfileOption = None,
     jobs: JobsOption = None,
     shard: ShardOption = None,
@@ -147,7 +156,7 @@ def verify(
     workspace.check_backend()
     asked, profile = profile, profile if world is World.live else profile or PUBLISHED
     job = _job(workspace, scenario or [], seed, live=world is World.live)
-    job.jobs, job.profile, job.examples, job.root = jobs, profile, examples, root
+    job.jobs, job.profile, job.examples, job.root = jobs, profile, _number(examples, every=every), root
     job.shard = None if shard is None else Shard.parse(shard)
     spec = driver_spec(driver=driver, exec_=exec_, driver_url=driver_url, known_bad=known_bad)
     words = _words(workspace, clients or [], contract, every=every, driven=spec is not None) if not known_bad else []
@@ -157,8 +166,15 @@ def verify(
     baselines.check(len(words))
     made = _requests(workspace, words, contract, profile, root, driver=spec, baseline=baseline)
     requests = None if known_bad else made
-    results = _carried_out(job, requests, clients or [], apart=world is None, profile=asked)
-    _finish(results, report, form, baselines.written(results, workspace))
+    results = _carried_out(job, requests, clients or [], apart=world is None, profile=asked, every=every)
+    _finish(results, report, form, baselines.written(results, workspace), every=every)
+
+
+def _number(examples: int | None, *, every: bool) -> int:
+    """Return how many cases are drawn for each client."""
+    from sadpath.verify.everyone import FEW_EXAMPLES  # noqa: PLC0415 - brings the judge
+
+    return examples if examples is not None else FEW_EXAMPLES if every else EXAMPLES
 
 
 def _job(workspace: Workspace, globs: list[str], seed: int, *, live: bool) -> Job:
@@ -172,17 +188,21 @@ def _job(workspace: Workspace, globs: list[str], seed: int, *, live: bool) -> Jo
 
 
 def _carried_out(
-    job: Job, requests: list[ClientRequest] | None, names: list[str], *, apart: bool, profile: str | None
+    job: Job, requests: list[ClientRequest] | None, names: list[str], *, apart: bool, profile: str | None, every: bool
 ) -> Results:
     """Put the clients asked for to the test, or known-bad ones where there are none, and show how it goes on.
 
-    ``apart``: each in the world that suits it, by the profile that was asked for.
+    ``apart``: each in the world that suits it, by the profile that was asked for. ``every``: as far as they are there.
     """
     from sadpath.report.progress import progress_for  # noqa: PLC0415 - brings Rich
     from sadpath.verify.apart import outside, verify_apart  # noqa: PLC0415 - brings the judge
+    from sadpath.verify.everyone import add_missing, installed  # noqa: PLC0415 - as above
     from sadpath.verify.hunting import verify_known_bad  # noqa: PLC0415 - as above
     from sadpath.verify.run import verify as run  # noqa: PLC0415 - as above
 
+    missing: list[ClientResult] = []
+    if every and requests is not None:
+        requests, missing = installed(requests)
     if apart and requests is not None and outside(requests):
         typer.echo(
             "Clients outside this process are put to the test on real sockets (--world live); no cases are drawn.",
@@ -192,7 +212,10 @@ def _carried_out(
         job.watcher = progress
         if requests is None:
             return verify_known_bad(job, names)
-        return verify_apart(job, requests, profile) if apart else run(job, requests)
+        results = verify_apart(job, requests, profile) if apart else run(job, requests)
+    if every:
+        add_missing(results, missing)
+    return results
 
 
 def _look_here() -> None:
@@ -243,10 +266,14 @@ def _requests(
     return [ClientRequest(word, workspace, contract, profile, options, driver, baseline) for word in words]
 
 
-def _finish(results: Results, report: Path | None, form: Format, note: str | None) -> None:
-    """Write and print the results, with a note of what else was written, and exit with what they come to."""
+def _finish(results: Results, report: Path | None, form: Format, note: str | None, *, every: bool) -> None:
+    """Write and print the results, with a note of what else was written, and exit with what they come to.
+
+    ``every``: a line for each client, for all of the findings would fill hundreds of screens.
+    """
     from sadpath.report.formats import write_reports  # noqa: PLC0415 - brings Pydantic
-    from sadpath.report.terminal import WIDTH, render  # noqa: PLC0415 - brings Rich
+    from sadpath.report.matrix import render_matrix  # noqa: PLC0415 - brings Rich
+    from sadpath.report.terminal import WIDTH, render  # noqa: PLC0415 - as above
     from sadpath.verify.loop import leave  # noqa: PLC0415 - as above
     from sadpath.verify.results import exit_code, write_results  # noqa: PLC0415 - brings Pydantic
 
@@ -257,7 +284,7 @@ def _finish(results: Results, report: Path | None, form: Format, note: str | Non
     else:
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         width = shutil.get_terminal_size((WIDTH, 24)).columns - 1 if sys.stdout.isatty() else WIDTH
-        say(render(results, width=width, color=color).rstrip("\n"))
+        say((render_matrix if every else render)(results, width=width, color=color).rstrip("\n"))
         if written is not None:
             say(f"Results: {written}")
             say(f"Reports: {', '.join(path.name for path in reports)}")
