@@ -29,6 +29,8 @@ _LONG: Final = 0.75
 """The share of a chart from which a gap hides everything else, and is cut."""
 _CUT_TO: Final = 0.25
 """What a cut gap is drawn as: this share of all else."""
+_FAR: Final = 1e10
+"""Seconds, centuries, from which on a time is none."""
 _LEAST_BAR: Final = 3.0
 _TICKS: Final = 4
 
@@ -57,7 +59,7 @@ class _Scale:
 
 def timeline_chart(rows: Sequence[TimelineRow]) -> Markup:
     """Return the picture, nothing where there is nothing to draw."""
-    shown = [row for row in rows if math.isfinite(row.t) and (row.wait is None or math.isfinite(row.wait))]
+    shown = [row for row in rows if abs(row.t) < _FAR and 0 <= (row.wait or 0) < _FAR]
     lanes = list(dict.fromkeys(row.call for row in shown if row.call is not None))[:_LANES]
     if not lanes:
         return Markup("")

@@ -23,8 +23,13 @@ from sadpath.verify.results import ClauseResult, ClientResult, Results, exit_cod
 
 __all__ = ["render_html"]
 
-_ROOM: Final = 2_000_000
-"""Characters of findings from which on further ones are told without timelines."""
+_ROOM: Final = 2_300_000
+"""Characters that findings take at most, about; where there are many, the gravest are told best."""
+_SHORTEST: Final = 700
+"""Characters that a finding takes which is told in a sentence."""
+_IN_FULL: Final = 0.6
+"""The share of the room that findings with timelines may take."""
+_SEARCHED: Final = 600
 
 _LEGEND: Final = (
     "In timelines, to scale: a bar is an attempt, a dashed line the wait before it, a diamond a fault, a stroke the "
@@ -55,7 +60,7 @@ def render_html(results: Results, comparison: Comparison | None = None) -> str:
     )
     body = element(
         "body",
-        element("a", "To the findings", href="#findings", class_="skip"),
+        *([element("a", "To the findings", href="#findings", class_="skip")] if results.kill_rate is None else []),
         element("header", *_head(results, title)),
         element("main", *_main(results, comparison)),
         element("script", _island(results), type="application/json", id="sadpath-data"),
@@ -82,7 +87,7 @@ def _island(results: Results) -> Markup:
             {
                 "id": printable(clause.id),
                 "family": printable(clause.family),
-                "text": printable(" ".join([clause.id, clause.title, *told])).lower(),
+                "text": printable(" ".join([clause.id, clause.title, *told])[:_SEARCHED]).lower(),
                 "verdicts": verdicts,
             }
             for clause, verdicts, told in _rows(results)
@@ -222,17 +227,19 @@ def _anchor(client: int, clause: int) -> str:
 
 def _stories(results: Results, comparison: Comparison | None) -> Iterator[Markup]:
     """Yield the stories, the gravest first; when there are many, later ones are told in short."""
-    room, order = _ROOM, list(VERDICTS)
+    order = list(VERDICTS)
     found = [
         (number, place, client, clause)
         for number, client in enumerate(results.clients)
         for place, clause in enumerate(client.clauses)
         if clause.verdict in _TOLD
     ]
+    room, taken = max(0, _ROOM - _SHORTEST * len(found)), 0
     for number, place, client, clause in sorted(found, key=lambda item: order.index(item[3].verdict)):
         new = comparison is not None and comparison.is_new(client.name, clause.id)
-        story = clause_story(_anchor(number, place), client.name, clause, new=new, full=room > 0)
-        room -= len(story)
+        detail = 2 if taken < room * _IN_FULL else 1 if taken < room else 0
+        story = clause_story(_anchor(number, place), client.name, clause, new=new, detail=detail)
+        taken += len(story)
         yield story
 
 

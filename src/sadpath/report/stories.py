@@ -23,11 +23,14 @@ _BRIEF: Final = 8
 _COLUMNS: Final = ("#", "time", "call", "try", "what", "fault", "answer", "waited")
 
 
-def clause_story(anchor: str, client: str, clause: ClauseResult, *, new: bool, full: bool) -> Markup:
+def clause_story(anchor: str, client: str, clause: ClauseResult, *, new: bool, detail: int) -> Markup:
     """Return a clause's story, folded up: what it asks, what the client did, and how to see it again.
 
-    ``full`` says whether there is room for timelines.
+    ``detail`` says how much room there is: 2 for timelines, 1 for schedules, 0 for a sentence.
     """
+    if not detail:
+        return _in_short(anchor, client, clause, new=new)
+    full = detail > 1
     head = [
         element("span", f"{SIGNS[clause.verdict]} {VERDICTS[clause.verdict]}", class_=f"verdict {clause.verdict}"),
         element("b", f" {clause.id} "),
@@ -47,6 +50,14 @@ def clause_story(anchor: str, client: str, clause: ClauseResult, *, new: bool, f
         parts.append(_finding(f"{anchor}-{number}", finding, full=full))
     parts += _others(shown[_FULL if full else 1 :])
     return element("details", element("summary", *head), *parts, id=anchor, class_="story")
+
+
+def _in_short(anchor: str, client: str, clause: ClauseResult, *, new: bool) -> Markup:
+    said = clause.findings[0].sentence if clause.findings and clause.verdict != "xpass" else reason_of(clause)
+    replay = [element("code", bounded(clause.findings[0].replay, 200))] if clause.findings else []
+    summary = element("summary", f"{SIGNS[clause.verdict]} {clause.id} {client}{' (new)' if new else ''}")
+    told = element("p", f"{sentence(bounded(said, 300))} ", *replay, id=f"{anchor}-facts")
+    return element("details", summary, told, id=anchor, class_="story")
 
 
 def _finding(anchor: str, finding: Finding, *, full: bool) -> Markup:
