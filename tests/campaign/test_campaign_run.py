@@ -111,14 +111,29 @@ def test_a_failure_that_happens_again_counts() -> None:
     assert watcher.heard == ["began 1", "topic/case fail", "again 1", "topic/case fail"]
 
 
-def test_a_failure_that_has_nothing_to_do_with_time_is_not_run_again() -> None:
-    """Only clauses about time, hangs and timeouts get a second look."""
+def test_what_has_nothing_to_do_with_time_is_run_again_once() -> None:
+    """A clause that fails in several cases gets one second look, which confirms it for all of them."""
     watcher = Listening()
     who = client(Stubborn, "stubborn", policy={"retry": {"max_retries": 2}})
-    found = campaign([case(BUSY, who, heal=False)], watcher=watcher)
+    cases = [Case(f"t/{n}", case(BUSY, heal=False).scenario, who) for n in range(3)]
+    found = campaign(cases, watcher=watcher)
 
-    assert found.judged[0].failing() == ["RETRY-01", "RETRY-04"]
-    assert not any(line.startswith("again") for line in watcher.heard)
+    assert [judged.failing() for judged in found.judged] == [["RETRY-01", "RETRY-04"]] * 3
+    assert [line for line in watcher.heard if line.startswith("again")] == ["again 1"]
+    assert not any(judged.flaky for judged in found.judged)
+
+
+def test_one_failure_beside_other_cases_proves_nothing() -> None:
+    """A failure that does not come back alone is flaky, whatever it is about; the next case then gets its look."""
+    watcher = Listening()
+    who = client(moody(Stubborn, 4), "moody", policy={"retry": {"max_retries": 2}})  # two lives say hello, two fail
+    object.__setattr__(who, "max_parallel", 1)
+    cases = [Case(f"t/{n}", case(BUSY, heal=False).scenario, who) for n in range(2)]
+    found = campaign(cases, watcher=watcher)
+
+    assert [judged.failing() for judged in found.judged] == [[], []]
+    assert [sorted(judged.flaky) for judged in found.judged] == [["RETRY-01", "RETRY-04"]] * 2
+    assert [line for line in watcher.heard if line.startswith("again")] == ["again 1", "again 1"]
 
 
 def test_a_hang_that_happens_once_is_flaky() -> None:

@@ -303,6 +303,9 @@ def _foot(results: Results) -> RenderableType:
     lines = [Text(f"Clauses: {', '.join(parts)}.")] if parts else []
     if cases:
         lines.append(Text(f"Cases: {cases}, in {results.duration_s:.1f} s.", style="dim"))
+    if results.noise_ms:
+        late = f"The machine woke sleepers up to {results.noise_ms:.0f} ms late (95th percentile)"
+        lines.append(Text(f"{late}: so far may measured times be off.", style="dim"))
     code = exit_code(results)
     style = "bold green" if code == 0 else "bold red"
     lines.append(Text(f"Exit {code}: {exit_meaning(results)}", style=style))

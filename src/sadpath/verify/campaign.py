@@ -1,5 +1,8 @@
 """Many cases at a time, each judged when it ends; failures that may be the machine's slowness are run again alone.
 
+Nothing fails on real sockets by one run beside others: of what seems to have nothing to do with time, one case for each
+clause of a client is run again alone as well, and another one where that does not fail again.
+
 The order of results is the order of cases, however they overlap. Stopping keeps what is known.
 """
 
@@ -176,20 +179,36 @@ class Campaign:
         return judge_case(played, self.clauses_of(case.client))
 
     async def _run_again(self) -> None:
-        doubtful = [index for index, judged in sorted(self._judged.items()) if judged.depends_on_time]
-        if doubtful and not self.interrupted:
+        settled: set[int] = set()
+        while not self.interrupted and (doubtful := self._doubtful(settled)):
             self._watcher.again(len(doubtful))
-            await self._all([self._alone(doubtful)])
-        for index in doubtful:  # those that were not reached
-            self._judged[index] = judged = self._judged[index].unsettled()
-            judged.played.why = judged.played.why or _UNSETTLED
+            await self._all([self._alone(doubtful, settled)])
+        for index, judged in sorted(self._judged.items()):
+            if index not in settled and judged.depends_on_time:  # it was not reached
+                self._judged[index] = given_up = judged.unsettled()
+                given_up.played.why = given_up.played.why or _UNSETTLED
 
-    async def _alone(self, doubtful: list[int]) -> None:
-        while doubtful:
-            index = doubtful[0]
+    def _doubtful(self, settled: set[int]) -> list[int]:
+        """Return the cases to run again: those that may depend on time, and one for each clause not confirmed yet."""
+        known = {name for index in settled for name in self._broken(index)}
+        found: list[int] = []
+        for index, judged in sorted(self._judged.items()):
+            new = self._broken(index) - known
+            if index not in settled and (judged.depends_on_time or (new and judged.unexpected())):
+                found.append(index)
+                known |= new
+        return found
+
+    def _broken(self, index: int) -> set[tuple[str, str]]:
+        """Return the clauses that a case has broken, each with the client's name."""
+        judged = self._judged[index]
+        return {(judged.played.case.client.name, name) for name in judged.failing()}
+
+    async def _alone(self, doubtful: list[int], settled: set[int]) -> None:
+        for index in doubtful:
             first = self._judged[index]
             self._judged[index] = first.merged(await self._play(first.played.case))
-            doubtful.pop(0)
+            settled.add(index)
             self._watcher.judged_again(case_result(self._judged[index]))
 
 

@@ -23,6 +23,13 @@ __all__ = ["LiveWorld", "World"]
 
 _TICK = 0.01
 _LIVE_CASES = 8
+_BUSY_CASES = 2
+
+_FIRST_LOOK = 0.1
+"""Seconds for which the machine is measured before the first case."""
+
+_BUSY = 0.02
+"""Seconds of lateness from which on a machine counts as busy with other things, and gets fewer cases at a time."""
 
 
 class World(Protocol):
@@ -72,12 +79,17 @@ class LiveWorld:
 
     name: WorldName = "live"
     exact = False
-    jobs = _LIVE_CASES
 
     def __init__(self, server: Callable[[], LiveServer]) -> None:
         self._make = server
         self._lateness = _Lateness()
         self._strays_seen = 0
+        self._jobs = _LIVE_CASES
+
+    @property
+    def jobs(self) -> int:
+        """How many cases run at a time: fewer where the machine was busy before the first of them."""
+        return self._jobs
 
     @property
     def noise(self) -> float:
@@ -88,6 +100,9 @@ class LiveWorld:
         """Listen; raises what ``LiveServer`` raises."""
         self.server = await self._make().__aenter__()
         self._lateness.start()
+        await LoopClock().sleep(_FIRST_LOOK)
+        if self.noise > _BUSY:
+            self._jobs = _BUSY_CASES
         return self
 
     async def __aexit__(
