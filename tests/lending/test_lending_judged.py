@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from sadpath.verify.results import Results
 from sadpath.verify.run import Job, choose_scenarios
 from sadpath.verify.run import verify as put_to_the_test
 from sadpath.workspace import Workspace
-from tests.support.places import TOP
+from tests.support.places import REFERENCE, TOP
 
 ROOT = Path(__file__).parent
 CLAIMED = (
@@ -74,6 +75,37 @@ def test_each_twin_is_caught_by_its_clause(name: str, clause: str, where: str, t
 
     assert _verdicts(results, name)[clause] == "fail"
     assert not results.errors
+
+
+def test_a_backend_without_hooks_will_do(tmp_path: Path) -> None:
+    """Without hooks passes end by the clock, and renewals are spoilt by using them: the same clauses are put to the test."""
+    root = tmp_path / "lending"
+    shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("__pycache__", "test_*"))
+    app = root / "mockserver" / "app.py"
+    app.write_text(app.read_text().replace("app.state.sadpath_hooks = ", ""))
+    workspace = Workspace(root)
+    chosen = choose_scenarios(workspace, ["session/pass-is-over", "session/renewal-refused"])
+    job = Job(workspace, chosen, None, jobs=1, profile="published", store=tmp_path / "cases")
+    found = _verdicts(put_to_the_test(job, [ClientRequest("reader", workspace)]), "reader")
+
+    assert (found["AUTH-01"], found["AUTH-07"]) == ("pass", "pass")
+
+
+def test_tokens_that_the_roles_do_not_find_are_told(tmp_path: Path) -> None:
+    """Where the backend takes what sadpath does not see, a clause about tokens would pass without looking."""
+    for folder in ("mockserver", "contracts", "fixtures"):
+        shutil.copytree(REFERENCE / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    roles = tmp_path / "contracts" / "api" / "roles.yaml"
+    roles.write_text(roles.read_text().replace("header: Authorization", "header: X-Token"))
+    (tmp_path / "scenarios" / "a").mkdir(parents=True)
+    (tmp_path / "scenarios" / "a" / "b.yaml").write_text(
+        "# A test. Source: none.\ntitle: T\ncalls: [users.get: {id: 1}]\n"
+    )
+    workspace = Workspace(tmp_path)
+    job = Job(workspace, choose_scenarios(workspace, []), None, jobs=1, profile="published", store=tmp_path / "cases")
+    (client,) = put_to_the_test(job, [ClientRequest("reference", workspace)]).clients
+
+    assert [note for note in client.notes if "sadpath saw no access token" in note]
 
 
 def test_its_files_are_as_lint_wants_them() -> None:

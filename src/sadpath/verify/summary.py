@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -59,7 +59,8 @@ class ClauseSummary:
 class Summary:
     """A judged case in short.
 
-    ``case`` is ready for the results; ``left_over`` is what the client left behind. ``key`` is the same for the same
+    ``case`` is ready for the results; ``left_over`` is what the client left behind, and what else its author is to
+    know. ``key`` is the same for the same
     schedule of the same client, ``size`` compares how large the schedule is, and ``drawn`` says that no file holds it.
     ``pooled`` is what the case shows of clauses that are judged by all cases together.
     """
@@ -121,12 +122,29 @@ def summarize(judged: Judged, *, replay: str | None = None) -> Summary:
         case=case_result(judged),
         clauses={name: _clause_summary(judged, name, replay) for name in judged.judgements},
         errors=tuple(errors_of(judged)),
-        left_over=tuple(judged.played.left_over),
+        left_over=(*judged.played.left_over, *_unseen(judged)),
         key=_key(case),
         size=size_of(case.scenario),
         drawn=case.scenario_name.startswith(GENERATED),
         pooled=pooled,
     )
+
+
+def _unseen(judged: Judged) -> Iterator[str]:
+    """Yield a sentence where the backend took tokens that the roles do not find in a request."""
+    trace = judged.played.trace
+    if trace is None or not trace.started_signed_in:
+        return
+    signed = [item for item in trace.case_exchanges if item.role in _SIGNED and not item.fired]
+    taken = [item for item in signed if item.status is not None and 200 <= item.status < 300]
+    if taken and all(item.token_generation is None for item in signed):
+        yield (
+            "the backend answered requests in which sadpath saw no access token: clauses about tokens are blind unless "
+            "`tokens` in roles.yaml says where it travels, or `public` that none is needed"
+        )
+
+
+_SIGNED = frozenset({"read", "list", "page", "write", "create", "delete"})
 
 
 def _key(case: Case) -> str:
