@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -41,8 +42,9 @@ def data(folder: Path, name: str) -> Any:
     return YAML(typ="safe").load(folder / f"{name}.yaml")
 
 
+@functools.cache
 def run(client: str) -> dict[str, Any]:
-    """Return the results of a client over the bundled scenarios, in the simulated world.
+    """Return the results of a client over the bundled scenarios, in the simulated world: the same ones each time.
 
     Raises:
         SystemExit: if there are none.

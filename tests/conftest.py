@@ -1,7 +1,12 @@
-"""The order of test files: those that take longest begin first, so that no worker is left with one at the end."""
+"""The order of test files, and the garbage collector's work.
+
+Those that take longest begin first, so that no worker is left with one at the end. What was collected (by pytest) stays
+for the whole run, and the garbage collector need not look at it again.
+"""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Protocol
 
@@ -30,3 +35,9 @@ def pytest_collection_modifyitems(items: list[_Test]) -> None:
     """Move the tests of the files above to the front (with pytest-xdist: ``--no-loadscope-reorder``)."""
     ranks = {_HERE / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the tests that collect garbage the many thousands of tests that are there to stay."""
+    gc.collect()
+    gc.freeze()
