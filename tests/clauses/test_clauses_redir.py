@@ -73,6 +73,16 @@ def test_where_it_leads(to: str, went: str, verdict: str) -> None:
     assert story.verdict("REDIR-01") == verdict
 
 
+@pytest.mark.parametrize(("host", "verdict"), [("here:80", "pass"), ("There:80", "fail"), (None, "fail")])
+def test_the_same_path_elsewhere_is_another_place(host: str | None, verdict: str) -> None:
+    """REDIR-01 tells by the Host that was sent whether the same path was asked for again or a redirect followed."""
+    story = Story(policy={"redirects": {"follow": False}})
+    call = story.call().meets(302, headers=[("Location", "http://there:80/users/1")], body=b"")
+    call.meets(302, sent_headers=[] if host is None else [("host", host)], body=b"").fails("redirect")
+
+    assert story.verdict("REDIR-01") == verdict
+
+
 def test_none_may_be_followed() -> None:
     """REDIR-01 fails where a client that promises to follow none follows one, and holds where it reports it."""
     for follows, verdict in ((True, "fail"), (False, "pass")):

@@ -33,4 +33,11 @@ def repeats(item: ExchangeEvent, after: ExchangeEvent) -> bool:
     if (item.method, item.path, item.query) != (after.method, after.path, after.query):
         return False
     target = target_of(item)
-    return target is not None and target[0] != item.path
+    return target is not None and (target[0] != item.path or _is_another_host(item, after))
+
+
+def _is_another_host(item: ExchangeEvent, after: ExchangeEvent) -> bool:
+    """Tell whether a redirect names a host, and the next request, by its own word, went to another one."""
+    named = urlsplit((header(item, "location") or "").strip()).netloc.lower()
+    asked = next((value.strip().lower() for name, value in after.request_headers if name.lower() == "host"), "")
+    return bool(named and asked) and named != asked
