@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -92,23 +90,6 @@ def test_what_cannot_be_reported_is_one_message(
     assert len(done.output.splitlines()) == 1
     assert not (tmp_path / "c").exists()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["results.json"]
-
-
-def test_shards_of_a_run_become_one_report(tmp_path: Path) -> None:
-    """Two shards that verify wrote, put together by the command that reports."""
-    command = [sys.executable, "-m", "sadpath", "verify", "--scenario", "retry/told*", "--examples", "0", "--jobs", "1"]
-    for number in (1, 2):
-        done = subprocess.run(
-            [*command, "--shard", f"{number}/2", "--report", f"s{number}"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-    merged = _report(tmp_path / "s1", tmp_path / "s2", "--out", tmp_path / "all", "--exit-code")
-    results = Results.model_validate_json((tmp_path / "all" / "results.json").read_text())
-
-    assert merged.exit_code == 0, merged.output
-    assert sorted(path.name for path in (tmp_path / "s1").iterdir()) == FILES
-    assert (results.shard, len(results.cases) > 1, results.planned) == (None, True, len(results.cases))
 
 
 def test_a_part_of_a_run_writes_no_baseline(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def filled(text: str) -> Results:
         a_clause(f"{text}-{number}", verdict, why=text, expected=text, **told)
         for number, verdict in enumerate(("fail", "xpass", "xfail", "flaky", "not_exercised", "unsupported", "pass"))
     ]
-    client = ClientResult(name=text, version=text, contract=text, profile=text, clauses=clauses, notes=[text])
+    client = ClientResult(
+        name=text, version=text, contract=text, profile=text, clauses=clauses, notes=[text], missing=text
+    )
     return Results(
         sadpath=text,
         started=text,

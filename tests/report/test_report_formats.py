@@ -263,3 +263,18 @@ def test_a_run_whose_beginning_is_not_known_has_no_timestamp(started: str) -> No
     (suite,) = _junit(every_verdict(started=started))
 
     assert suite.get("timestamp") is None
+
+
+def test_a_client_that_is_not_there_is_named_everywhere() -> None:
+    """What it lacks is said, and no clause of it counts."""
+    results = every_verdict()
+    results.clients.append(
+        results.clients[0].model_copy(update={"name": "axios", "clauses": [], "missing": "run npm ci"})
+    )
+    suite = _junit(results)[1]
+
+    assert [(case.get("name"), case[0].get("message")) for case in suite.iter("testcase")] == [
+        ("put to the test", "not installed: run npm ci")
+    ]
+    assert "- axios was not put to the test: run npm ci" in render_markdown(results)
+    assert "axios: run npm ci" in FORMATS["html"].render(results)

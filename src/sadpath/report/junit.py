@@ -56,6 +56,10 @@ def _client(client: ClientResult, results: Results, comparison: Comparison | Non
         if value:
             suite.add_property(name, printable(value))
     suite.add_testcases([_clause(client, clause, comparison) for clause in client.clauses])
+    if client.missing is not None:
+        case = TestCase("put to the test", classname=printable(client.name))
+        case.result = [Skipped(printable(f"not installed: {client.missing}"), "missing")]
+        suite.add_testcase(case)
     return suite
 
 

@@ -19,6 +19,7 @@ LONGEST: Final = 65_000
 
 _CLIENTS: Final = 40
 _CHANGES: Final = 20
+_MISSING: Final = 10
 _ROWS: Final = 25
 _JOINER: Final = "\u2060"
 
@@ -47,9 +48,14 @@ def _head(results: Results, comparison: Comparison | None) -> Iterator[str]:
     yield f"{sentence(exit_meaning(results))} {_text(' · '.join(facts), 300)}"
     if results.kill_rate is None and results.clients:
         yield _table(results)
+    missing = [client for client in results.clients if client.missing is not None]
+    if missing:
+        yield "\n".join(
+            f"- {_text(f'{item.name} was not put to the test: {item.missing}', 150)}" for item in missing[:_MISSING]
+        )
     if comparison is not None:
         lines = comparison.lines()
-        yield "\n".join(f"- {_text(line, 300)}" for line in lines[:_CHANGES])
+        yield "\n".join(f"- {_text(line, 200)}" for line in lines[:_CHANGES])
 
 
 def _table(results: Results) -> str:

@@ -145,6 +145,9 @@ def _main(results: Results, comparison: Comparison | None) -> Iterator[Markup]:
             for error in results.errors
         ]
         yield _section("errors", "Not judged", element("ul", *items))
+    missing = [element("li", f"{item.name}: {item.missing}") for item in results.clients if item.missing is not None]
+    if missing:
+        yield _section("missing", "Not put to the test", element("ul", *missing))
     if results.kill_rate is not None:
         yield _kill_rate(results)
         return
