@@ -210,6 +210,11 @@ def test_errors_name_the_party_at_fault() -> None:
     assert "Exit 3: sadpath itself failed." in text
 
 
+def test_a_shard_says_which_it_is() -> None:
+    """Nobody takes a part for the whole."""
+    assert render(_results(_clause("END-01", "pass"), shard="2/4")).startswith("shard 2/4 · sadpath ")
+
+
 def test_an_interrupted_run_says_how_far_it_came() -> None:
     """The head and the end say that it was stopped, and how much was known."""
     text = render(_results(_clause("END-01", "pass"), interrupted=True, planned=40))

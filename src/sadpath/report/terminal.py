@@ -109,6 +109,8 @@ def _head(results: Results) -> RenderableType:
     done = sum(not case.scenario.startswith("generated/") for case in results.cases) + results.generated
     planned = f"{done} of {results.planned} cases" if results.interrupted else _count(cases, "case")
     facts = [f"sadpath {results.sadpath}", f"world {results.world}", f"seed {results.seed}", planned]
+    if results.shard is not None:
+        facts.insert(0, f"shard {results.shard}")
     if results.generated:
         facts.append(f"{results.generated} generated")
     head = Text(" · ".join(facts), style="dim")
