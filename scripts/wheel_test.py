@@ -17,7 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_ALIKES = ("mockserver-client", "fixtures", "scenarios")
-TOOLS = ("aiohttp", "httpx2", "jsonschema", "pytest", "pytest-timeout", "pytest-xdist", "requests")
+TOOLS = (
+    "aiohttp", "axe-playwright-python", "httpx2", "jsonschema", "playwright", "pytest", "pytest-timeout", "pytest-xdist",
+    "requests", "xmlschema",
+)  # fmt: skip
 FROM_OUTSIDE = (
     "cli", "cli_serve", "contracts", "control", "core", "drivers", "report", "scenario", "workspace",
 )  # fmt: skip
