@@ -148,7 +148,13 @@ def verify(
     data |= {"expected_failures": [dict(item) for item in expected_failures]}
     data |= {"clauses": clauses if isinstance(clauses, str) else list(clauses)}
     client = _client(_promise(data), _Way(operations, create, errors or {}, name, declared))
-    simulator = _simulator(find_workspace(root).root)
+    return _judged(client, scenario, seed, find_workspace(root).root)
+
+
+def _judged(client: Client, scenario: str | Mapping[str, Any] | Scenario, seed: int, root: Path) -> Results:
+    """Play and judge a case; raises what ``verify`` raises."""
+    __tracebackhide__ = True
+    simulator = _simulator(root)
     title, chosen = _chosen(scenario, simulator)
     judged = simulator.judge(simulator.play(_Case(title, chosen, client, seed, "sim")).played)
     summary = summarize(judged, replay=_again())
