@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_ALIKES = ("mockserver-client", "fixtures", "scenarios")
 TOOLS = (
-    "aiohttp", "axe-playwright-python", "httpx2", "jsonschema", "playwright", "pytest", "pytest-timeout", "pytest-xdist",
-    "requests", "xmlschema",
+    "aiohttp", "axe-playwright-python", "httpx2", "jsonschema", "playwright", "pytest", "pytest-timeout",
+    "pytest-xdist", "requests", "xmlschema",
 )  # fmt: skip
 FROM_OUTSIDE = (
     "cli", "cli_serve", "contracts", "control", "core", "drivers", "report", "scenario", "workspace",
