@@ -30,7 +30,7 @@ def render_matrix(results: Results, *, width: int = WIDTH, color: bool = False) 
     table.add_column("client", no_wrap=True)
     table.add_column("world", no_wrap=True)
     for title in _COLUMNS:
-        table.add_column(title.replace(" ", "\n"), justify="right", vertical="bottom")
+        table.add_column(title.replace(" ", "\n"), justify="right")
     table.add_column("fails", overflow="fold")
     for client in results.clients:
         failing = ", ".join(_failing(client))
