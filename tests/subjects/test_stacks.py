@@ -151,3 +151,12 @@ def test_what_a_careful_caller_can_ask_for_works(name: str, fault: Any, call: di
 def test_what_no_setting_mends(name: str, fault: Any, failing: list[str]) -> None:
     """What fails by ``careful`` as well is the mechanism's, not a default's."""
     assert _failing(_case(name, fault, READ, "careful")) == failing
+
+
+def test_a_cancel_is_heard_at_the_first_wait() -> None:
+    """aiohttp sends a call that was cancelled beforehand, for over a kept connection it waits for nothing before."""
+    calls: list[dict[str, Any]] = [READ, {**READ, "cancel_after": "0s"}]
+
+    assert _failing(Case("stacks/cancel", read_scenario({"title": "x", "calls": calls}), _client("aiohttp"))) == [
+        "CANCEL-04"
+    ]
