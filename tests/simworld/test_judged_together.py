@@ -83,10 +83,10 @@ def test_a_client_without_jitter_is_found_out(tmp_path: Path, jobs: int) -> None
 
     assert (clause.verdict, clause.failed) == ("fail", 0)
     assert "Of 220 waits before retries" in finding.sentence
-    assert finding.case.startswith("ten/user-1@")
+    assert finding.case.startswith("ten/user-10@")
     assert finding.timeline
     assert finding.replay.startswith("sadpath verify punctual ")
-    assert "--scenario ten/user-1" in finding.replay
+    assert "--scenario ten/user-10 " in finding.replay
     assert {case.verdict for case in results.cases} == {"pass"}
     assert exit_code(results) == 1
 

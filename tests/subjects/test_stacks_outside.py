@@ -73,8 +73,6 @@ FOUND = [
     Found("ky", [{"status": {"code": 503, "retry_after": "3s"}}], READ, ["RETRY-14"], profile="quick"),
     Found("ky", ["tls_wrong_host"] * 3, READ, ["RETRY-18"], TLS),
     Found("undici-retry", [], READ, []),
-    # The rest is asked for by Range; a server that ignores it, as it may, gives the whole, which is an error then.
-    Found("undici-retry", ["truncate", "truncate"], READ, ["RETRY-03"]),
     # `maxTimeout`, of which the documentation says that it bounds the waits between retries, cuts Retry-After short.
     Found("undici-retry", [TWO_HOURS], READ, ["RETRY-07", "RETRY-08", "RETRY-10"], profile="quick"),
     Found("java-http-client", [], READ, []),

@@ -26,7 +26,7 @@ from sadpath.verify.played import Case, Client, Played
 from sadpath.verify.shrink import Plays, Shrinker, case_name, size_of
 from sadpath.workspace import Workspace
 
-__all__ = ["Found", "FoundCase", "case_of", "search"]
+__all__ = ["Found", "FoundCase", "case_of", "plain_draws", "search"]
 
 _BACKEND = "sadpath"
 _ANY_HEALTH = (
@@ -193,11 +193,10 @@ class _Hunt:
         """Draw and judge the cases."""
         if examples < 1:
             return
-        _register_backend()
 
         @hypothesis.seed(self._seed)
         @settings(
-            backend=_BACKEND,
+            backend=plain_draws(),
             max_examples=examples,
             phases=[Phase.generate],
             database=None,
@@ -284,5 +283,7 @@ class _Plain(HypothesisProvider):
         """Never draw one."""
 
 
-def _register_backend() -> None:
+def plain_draws() -> str:
+    """Return the name of the backend for Hypothesis' settings by which draws depend on the seed alone."""
     AVAILABLE_PROVIDERS[_BACKEND] = _Plain
+    return _BACKEND
