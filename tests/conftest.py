@@ -12,14 +12,16 @@ from typing import Protocol
 
 LONGEST = (
     "docs/test_generated_pages.py", "simworld/test_simulator.py", "parity/test_parity_worlds.py",
-    "replay/test_replay_command.py", "strategies/test_search.py", "cli_verify/test_verify_in_sim.py",
+    "replay/test_replay_command.py", "cli_verify/test_verify_command.py", "cli_driver/test_verify_outside.py",
+    "lending/test_lending_judged.py", "strategies/test_search.py", "cli_verify/test_verify_in_sim.py",
     "simworld/test_sim_campaign.py", "simworld/test_same_again.py", "clauses/test_bundled_scenarios.py",
     "strategies/test_strategies_draw.py", "docs/test_readme.py", "sim/test_determinism.py", "test_retry.py",
     "test_life.py", "test_refresh.py", "simworld/test_untagged_reference.py", "oracle/test_oracle.py",
     "test_cache_fallback.py", "server/test_isolation.py", "subjects/test_known_bad_judged.py",
     "subjects/test_stacks.py", "subjects/test_stacks_outside.py", "backend/test_backend_fuzz.py",
     "server/test_control_views.py",
-    "client/test_client_library.py", "fuzz/test_fuzz_targets.py", "replay/test_resolved.py",
+    "docs/test_reports_docs.py", "docs/test_own_api_docs.py", "cli_verify/test_verify_baselines.py", "campaign/test_shards.py",
+    "docs/test_seen_by_page.py", "client/test_client_library.py", "fuzz/test_fuzz_targets.py", "replay/test_resolved.py",
     "cli_serve/test_serve_command.py",
 )  # fmt: skip
 """Files below ``tests`` in the order in which they begin; all others come after them, as pytest finds them."""
