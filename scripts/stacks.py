@@ -1,7 +1,7 @@
 """Put the table of all clients into docs/stacks.md, from the results of a run.
 
     sadpath verify --all --report out
-    scripts/stacks.py out/results.json
+    python scripts/stacks.py out/results.json
 
 The run takes minutes and needs every library and language, so that this is no part of scripts/docs.
 """

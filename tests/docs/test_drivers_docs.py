@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from sadpath.verify.contract import ContractFile
 from sadpath.verify.drivercheck import CHECKS
 from tests.support.driven import a_run, heard, with_driver
 from tests.support.places import TOP
+from tests.support.shell import environment_with
 
 PAGE = (TOP / "docs" / "drivers.md").read_text(encoding="utf-8")
 STEP = re.compile(r"<!-- (file|run|sed)(?:: (\S+))? -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -31,13 +31,9 @@ def _section(title: str) -> str:
 
 def test_ten_minutes_end_as_the_page_says(tmp_path: Path) -> None:
     """The walk leads from nothing to a client that fails its promise, and to one that keeps it, by these exit codes."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "sadpath").write_text(f'#!/bin/sh\nexec {sys.executable} -m sadpath.cli "$@"\n')
-    (programs / "sadpath").chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
-    env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    env = environment_with(tmp_path / "bin", sadpath="-m sadpath.cli")
     done = []
     for kind, what, text in STEP.findall(PAGE):
         if kind == "file":

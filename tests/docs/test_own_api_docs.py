@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from sadpath.scenario.rules import ROLES
 from sadpath.scenario.saying import Errors
 from sadpath.scenario.travel import Tokens
 from tests.support.places import TOP
+from tests.support.shell import environment_with
 
 PAGE = (TOP / "docs" / "own-api.md").read_text(encoding="utf-8")
 STEP = re.compile(r"<!-- (file|run|sed)(?:: (\S+))? -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -24,13 +23,9 @@ def _keys(title: str) -> set[str]:
 
 def test_fifteen_minutes_end_as_the_page_says(tmp_path: Path) -> None:
     """The walk leads from an API of one's own to a client that fails AUTH-01, and to one that holds what it promises."""
-    programs, work = tmp_path / "bin", tmp_path / "work"
-    programs.mkdir()
+    work = tmp_path / "work"
     work.mkdir()
-    for name, words in {"sadpath": "-m sadpath.cli", "python": ""}.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
-        (programs / name).chmod(0o755)
-    env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    env = environment_with(tmp_path / "bin", sadpath="-m sadpath.cli", python="") | {"PYTHONDONTWRITEBYTECODE": "1"}
     done = []
     for kind, what, text in STEP.findall(PAGE):
         if kind == "file":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from ruamel.yaml import YAML
 from sadpath.report.formats import FORMATS
 from sadpath.verify.results import Results
 from tests.support.places import TOP
+from tests.support.shell import environment_with
 
 PAGE = (TOP / "docs" / "reports.md").read_text(encoding="utf-8")
 STEP = re.compile(r"<!-- run: (\d) -->\n```sh\n(.*?)```(?:\n\n<!-- output -->\n```text\n(.*?)```)?", re.DOTALL)
@@ -27,13 +26,9 @@ def _counted(text: str) -> str:
 @pytest.mark.slow
 def test_the_commands_end_as_the_page_says(tmp_path: Path) -> None:
     """Shards are run and put together, clients stand beside each other, and results are compared, by these exit codes."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "sadpath").write_text(f'#!/bin/sh\nexec {sys.executable} -m sadpath.cli "$@"\n')
-    (programs / "sadpath").chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
-    env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    env = environment_with(tmp_path / "bin", sadpath="-m sadpath.cli")
     steps = STEP.findall(PAGE)
     for code, text, output in steps:
         ran = subprocess.run(
